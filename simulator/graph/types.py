@@ -1,0 +1,70 @@
+"""The values a network is made of: tensors and operators."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from simulator.dtypes import DType, storage_bytes
+
+Shape = tuple[int, ...]
+NO_ATTRS: Mapping[str, object] = MappingProxyType({})
+
+
+class Role(StrEnum):
+    """What a tensor is to the network."""
+
+    INPUT = "input"
+    WEIGHT = "weight"  # known before the run: learned, or computed from what is learned
+    ACTIVATION = "activation"
+    OUTPUT = "output"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A tensor without its values. `shape` is None where it cannot be known (sequences, strings, missing rules)."""
+
+    name: str
+    shape: Shape | None
+    dtype: DType
+    role: Role = Role.ACTIVATION
+
+    @property
+    def elements(self) -> int:
+        """Number of elements; 0 where the shape is unknown."""
+        return math.prod(self.shape) if self.shape is not None else 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Storage in bytes, sub-byte types packed."""
+        return storage_bytes(self.elements, self.dtype)
+
+    @property
+    def rank(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape or ())
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operator of the flat graph.
+
+    An empty name among `inputs` or `outputs` is an omitted optional one. `repeat` is how often it runs in one
+    inference (the trip count of the loops around it). `origin` names the ONNX nodes it came from.
+    """
+
+    name: str
+    op_type: str
+    domain: str
+    opset: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attrs: Mapping[str, object] = field(default_factory=lambda: NO_ATTRS)
+    origin: tuple[str, ...] = ()
+    repeat: int = 1
+
+    @property
+    def qualified_type(self) -> str:
+        """`Conv`, or `com.microsoft:FusedConv` outside the standard domain."""
+        return f"{self.domain}:{self.op_type}" if self.domain else self.op_type

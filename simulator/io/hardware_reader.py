@@ -1,0 +1,117 @@
+"""Loads machines and runtimes by catalogue id or by path; `extends` and modes are merged here."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import HardwareError, NotFoundError, did_you_mean
+from simulator.io.catalogue import entries
+from simulator.io.yaml_reader import Document, check_schema, read_document, validate
+from simulator.machine.runtime import RuntimeSpec
+from simulator.machine.spec import SCHEMA, HardwareSpec
+
+
+def hardware_ids() -> dict[str, Path]:
+    """Catalogue ids of machines and their files."""
+    return {k: p for k, p in entries("hardware").items() if p.parent.name != "runtimes"}
+
+
+def runtime_ids() -> dict[str, Path]:
+    """Catalogue ids of runtimes and their files."""
+    return entries("hardware", "runtimes")
+
+
+def load_spec(reference: str | Path) -> HardwareSpec:
+    """The machine named by a catalogue id or a YAML path, with `:mode` behind it where wanted.
+
+    Raises:
+        NotFoundError: no such id, file or mode.
+        HardwareError: the file is wrong; all its faults, one a line.
+    """
+    path, mode = _locate(str(reference))
+    document, data = _merged(path, ())
+    modes = data.get("modes") or {}
+    if mode is not None:
+        if not isinstance(modes, dict) or mode not in modes:
+            names = ", ".join(modes) if isinstance(modes, dict) and modes else "none"
+            raise NotFoundError(f"{path.stem} has no mode '{mode}'{did_you_mean(mode, modes)} (its modes: {names})")
+        data = merge(data, {**(modes[mode] or {}), "mode": mode})
+    return validate(HardwareSpec, document, data)
+
+
+def _locate(reference: str) -> tuple[Path, str | None]:
+    """Path and mode of `id`, `id:mode`, `file.yaml` or `file.yaml:mode`."""
+    known = hardware_ids()
+    if reference in known:
+        return known[reference], None
+    if Path(reference).suffix in (".yaml", ".yml"):
+        return Path(reference), None
+    head, colon, mode = reference.rpartition(":")
+    if colon and head in known:
+        return known[head], mode
+    if colon and Path(head).suffix in (".yaml", ".yml"):
+        return Path(head), mode
+    name = head or reference
+    if Path(name).exists():
+        raise HardwareError(f"{name} is not a .yaml file")
+    raise NotFoundError(f"no hardware '{name}' in the catalogue{did_you_mean(name, known)} (see: sim hw list)")
+
+
+def _merged(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, Any]]:
+    """The document of `path` and its data laid over what it extends."""
+    document = read_document(path)
+    check_schema(document, SCHEMA)
+    base = document.data.get("extends")
+    if base is None:
+        return document, document.data
+    where = f"{path}:{document.line(('extends',))}: extends"
+    trail = (*chain, path.resolve())
+    if not isinstance(base, str):
+        raise HardwareError(f"{where}: expected a catalogue id or a path")
+    target = hardware_ids().get(base) or (path.parent / base)
+    if not target.exists():
+        raise HardwareError(f"{where}: no machine '{base}'{did_you_mean(base, hardware_ids())}")
+    if target.resolve() in trail:
+        raise HardwareError(f"{where}: circular: {' → '.join(p.stem for p in (*trail, target))}")
+    _, inherited = _merged(target, trail)
+    return document, merge(inherited, document.data)
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`: sections merge by key, lists of sections by `id`, everything else is replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        if isinstance(old, dict) and isinstance(value, dict) and "value" not in value:
+            result[key] = merge(old, value)
+        elif _by_id(old) and _by_id(value):
+            assert isinstance(old, list)
+            assert isinstance(value, list)
+            result[key] = _merge_lists(old, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _by_id(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(x, dict) and "id" in x for x in value)
+
+
+def _merge_lists(base: list[dict[str, Any]], over: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    changes = {x["id"]: x for x in over}
+    merged = [merge(x, changes.pop(x["id"])) if x["id"] in changes else x for x in base]
+    return merged + [x for x in over if x["id"] in changes]
+
+
+@cache
+def load_runtime(reference: str) -> RuntimeSpec:
+    """The runtime named by a catalogue id or a YAML path."""
+    known = runtime_ids()
+    path = known.get(reference)
+    if path is None:
+        path = Path(reference)
+        if path.suffix not in (".yaml", ".yml"):
+            raise NotFoundError(f"no runtime '{reference}'{did_you_mean(reference, known)} (known: {', '.join(known)})")
+    document = read_document(path)
+    check_schema(document, SCHEMA)
+    return validate(RuntimeSpec, document)

@@ -1,0 +1,158 @@
+"""Reads a YAML file with the line of every key, and turns pydantic's complaints into `file:line: path: what is wrong`."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from simulator.errors import HardwareError, NotFoundError, did_you_mean
+
+_Model = TypeVar("_Model", bound=BaseModel)
+Path_ = tuple[str | int, ...]
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Document:
+    """A parsed YAML mapping and the line on which each of its paths stands."""
+
+    def __init__(self, path: Path, data: dict[str, Any], lines: dict[Path_, int], faults: list[str]) -> None:
+        self.path = path
+        self.data = data
+        self.lines = lines
+        self.faults = faults
+
+    def line(self, path: Path_) -> int:
+        """Line of the path, or of the nearest one above it that is written."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def read_document(path: Path) -> Document:
+    """Parse the file.
+
+    Raises:
+        NotFoundError: no such file.
+        HardwareError: not readable, not YAML, not a mapping, or with a key written twice.
+    """
+    if not path.exists():
+        raise NotFoundError(f"no such file: {path}")
+    try:
+        text = path.read_text(encoding="utf-8")
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if not isinstance(node, yaml.MappingNode):
+            raise HardwareError(f"{path}:1: expected a mapping with 'schema: 1' at the top")
+        lines: dict[Path_, int] = {}
+        faults: list[str] = []
+        _walk(node, (), lines, faults, path)
+        data = loader.construct_document(node)
+    except OSError as error:
+        raise HardwareError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise HardwareError(f"{path} is not a text file") from error
+    except yaml.YAMLError as error:
+        raise HardwareError(_yaml_fault(path, error)) from error
+    except (ValueError, RecursionError) as error:  # an impossible date, an absurd nesting
+        raise HardwareError(f"{path}:1: not readable as YAML: {error}") from error
+    if not all(isinstance(key, str) for key in data):
+        raise HardwareError(f"{path}:1: the keys of the file must be words")
+    return Document(path, data, lines, faults)
+
+
+def _yaml_fault(path: Path, error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    return f"{path}:{mark.line + 1 if mark else 1}: not valid YAML: {problem}"
+
+
+def _walk(node: yaml.Node, path: Path_, lines: dict[Path_, int], faults: list[str], file: Path) -> None:
+    """Note the line of every path below `node`, and keys that stand twice."""
+    lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = getattr(key, "value", "")
+            if not isinstance(name, str):
+                continue
+            if name in seen:
+                faults.append(f"{file}:{key.start_mark.line + 1}: {name}: the key stands twice")
+            seen.add(name)
+            _walk(value, (*path, name), lines, faults, file)
+            lines[*path, name] = key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _walk(value, (*path, index), lines, faults, file)
+
+
+def check_schema(document: Document, known: int) -> None:
+    """Refuse a file without `schema:` or of another version, and say what to do."""
+    version = document.data.get("schema")
+    where = f"{document.path}:{document.line(('schema',))}"
+    if version is None:
+        raise HardwareError(f"{where}: 'schema: {known}' is missing at the top")
+    if version != known:
+        newer = isinstance(version, int) and version > known
+        todo = "update nn-simulator" if newer else f"write 'schema: {known}' and follow docs/hardware.md"
+        raise HardwareError(f"{where}: schema {version!r} is not supported (this version reads {known}); {todo}")
+
+
+def validate(model: type[_Model], document: Document, data: Mapping[str, Any] | None = None) -> _Model:
+    """The document as `model`; all faults at once, each with file, line, path, and what was meant."""
+    try:
+        result = model.model_validate(document.data if data is None else data)
+    except ValidationError as error:
+        faults = document.faults + [_fault(model, document, dict(e)) for e in error.errors()]
+        raise HardwareError("\n".join(dict.fromkeys(faults))) from error
+    if document.faults:
+        raise HardwareError("\n".join(document.faults))
+    return result
+
+
+def _fault(model: type[BaseModel], document: Document, error: dict[str, Any]) -> str:
+    loc: Path_ = tuple(error["loc"])
+    loc = loc[:-1] if loc and loc[-1] == "[key]" else loc
+    path = ".".join(str(part) for part in loc) or document.path.stem
+    return f"{document.path}:{document.line(loc)}: {path}: {_message(model, loc, error)}"
+
+
+def _message(model: type[BaseModel], loc: Path_, error: dict[str, Any]) -> str:
+    """Pydantic's message in the words of this program."""
+    kind, given = error["type"], error.get("input")
+    if kind == "extra_forbidden":
+        return f"unknown key{did_you_mean(str(loc[-1]), _known_keys(model, loc[:-1]))}"
+    if kind == "missing":
+        return "is missing"
+    if kind == "literal_error":
+        expected = str(error.get("ctx", {}).get("expected", ""))
+        options = [x.strip(" '") for x in expected.replace(" or ", ",").split(",")]
+        return f"'{given}' is none of {', '.join(options)}{did_you_mean(str(given), options)}"
+    if kind == "value_error":
+        return str(error["msg"]).removeprefix("Value error, ")
+    return str(error["msg"])
+
+
+def _known_keys(model: type[BaseModel], loc: Path_) -> Iterable[str]:
+    """Keys of the section at `loc`, for suggestions."""
+    current: Any = model
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        field = next((f for n, f in current.model_fields.items() if part in (n, f.alias)), None)
+        current = _section(field.annotation) if field else None
+        if current is None:
+            return ()
+    return [f.alias or n for n, f in current.model_fields.items()]
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The pydantic class inside an annotation such as `tuple[Engine, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _section(inner)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,200 @@
+"""The hardware file: what a machine is, as its data sheet says it.
+
+Every figure may be written plainly (`bandwidth: 3.35 TB/s`) or with its provenance
+(`bandwidth: {value: 3.35 TB/s, kind: datasheet, source: nvidia-h100-ds}`). docs/hardware.md explains every field.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from simulator.machine import figures as f
+from simulator.machine.figures import Figure
+
+SCHEMA = 1
+HardwareClass = Literal["cpu", "gpu", "tpu", "npu", "mcu", "fpga"]
+EngineKind = Literal["tensor", "systolic", "simd", "scalar", "npu", "dpu"]
+MemoryKind = Literal["registers", "scratchpad", "cache", "dram", "flash", "link"]
+Data = Literal["weights", "activations"]
+# names of element types on the compute side, widest last: what a missing rate falls back to, see params.py
+Rate = Literal["int4", "int8", "int16", "fp8", "fp16", "bf16", "tf32", "fp32", "fp64"]
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+
+
+class Strict(BaseModel):
+    """Base of all sections: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    def figures(self, prefix: str = "") -> Iterator[tuple[str, Figure]]:
+        """Every figure of this section with its path: `memories.dram.bandwidth`."""
+        for name in type(self).model_fields:
+            yield from _figures(getattr(self, name), f"{prefix}{name}")
+
+
+def _figures(value: object, path: str) -> Iterator[tuple[str, Figure]]:
+    if isinstance(value, Figure):
+        yield path, value
+    elif isinstance(value, Strict):
+        yield from value.figures(f"{path}.")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _figures(item, f"{path}.{key}")
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _figures(item, f"{path}.{getattr(item, 'id', '')}")
+
+
+class EngineEnergy(Strict):
+    """Energy of one operation, by element type."""
+
+    mac: dict[Rate, f.JoulesPerMac] = {}
+    vector: dict[Rate, f.JoulesPerOp] = {}
+
+
+class Engine(Strict):
+    """What computes: matrix products at `peak`, other arithmetic at `vector`, special functions at `special`.
+
+    `clock` is the highest the part reaches, which its peaks refer to; `sustained_clock` what it keeps under load.
+    """
+
+    id: Identifier
+    kind: EngineKind
+    name: str | None = None
+    units: f.Count | None = None
+    clock: f.Hertz | None = None
+    sustained_clock: f.Hertz | None = None
+    peak: dict[Rate, f.MacsPerS] = Field(min_length=1)
+    vector: dict[Rate, f.OpsPerS] = {}
+    special: f.OpsPerS | None = None
+    achieved: dict[Rate, f.Ratio] = {}
+    energy: EngineEnergy = EngineEnergy()
+
+    @model_validator(mode="after")
+    def _clocks(self) -> Self:
+        rates = [*self.peak.values(), *self.vector.values(), *([self.special] if self.special else [])]
+        if self.clock is None and any(rate.per_cycle for rate in rates):
+            raise ValueError(f"engine '{self.id}' has rates per cycle, but no clock")
+        if self.sustained_clock and (self.clock is None or self.sustained_clock.value > self.clock.value):
+            raise ValueError(f"engine '{self.id}': sustained_clock needs a clock that is not lower")
+        for rate, fraction in self.achieved.items():
+            if fraction.value > 1:
+                raise ValueError(f"engine '{self.id}': achieved.{rate} is above 1")
+        return self
+
+
+class MemoryEnergy(Strict):
+    """Energy of moving one byte."""
+
+    read: f.JoulesPerByte
+    write: f.JoulesPerByte | None = None
+
+
+class Memory(Strict):
+    """One level of memory, or a link that data is streamed over. Levels are listed from the innermost outward."""
+
+    id: Identifier
+    kind: MemoryKind
+    name: str | None = None
+    capacity: f.Bytes | None = None
+    bandwidth: f.BytesPerS | None = None
+    read_bandwidth: f.BytesPerS | None = None
+    write_bandwidth: f.BytesPerS | None = None
+    clock: f.Hertz | None = None
+    latency: f.Seconds | None = None
+    achieved: f.Ratio | None = None
+    holds: tuple[Data, ...] = ()
+    energy: MemoryEnergy | None = None
+
+    @model_validator(mode="after")
+    def _bandwidths(self) -> Self:
+        if self.bandwidth is None and self.read_bandwidth is None:
+            raise ValueError(f"memory '{self.id}' needs a bandwidth, or a read_bandwidth")
+        if self.bandwidth is not None and self.read_bandwidth is not None:
+            raise ValueError(f"memory '{self.id}' has both bandwidth and read_bandwidth; give one")
+        given = [b for b in (self.bandwidth, self.read_bandwidth, self.write_bandwidth) if b is not None]
+        if self.clock is None and any(b.per_cycle for b in given):
+            raise ValueError(f"memory '{self.id}' has a bandwidth per cycle, but no clock")
+        if self.achieved is not None and self.achieved.value > 1:
+            raise ValueError(f"memory '{self.id}': achieved is above 1")
+        return self
+
+    @property
+    def read(self) -> Figure:
+        """Read bandwidth."""
+        figure = self.read_bandwidth or self.bandwidth
+        assert figure is not None
+        return figure
+
+    @property
+    def write(self) -> Figure:
+        """Write bandwidth; the read bandwidth where it is not given apart."""
+        return self.write_bandwidth or self.read
+
+
+class Power(Strict):
+    """Power at the boundary that `boundary` names. `active` is measured while inferring; `static` flows always."""
+
+    tdp: f.Watts | None = None
+    idle: f.Watts | None = None
+    static: f.Watts | None = None
+    active: f.Watts | None = None
+    boundary: Literal["chip", "module", "board", "wall"] = "chip"
+
+
+class Overheads(Strict):
+    """Fixed times of the machine itself, whatever the runtime: a transfer of inputs over a bus, a wake-up."""
+
+    inference: f.Seconds | None = None
+
+
+class HardwareSpec(Strict):
+    """A machine. `id` is the name of its file; `runtime` the software it is estimated with by default."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    id: Identifier
+    name: str
+    hardware_class: HardwareClass = Field(alias="class")
+    vendor: str | None = None
+    year: int | None = None
+    process: f.Metres | None = None
+    description: str | None = None
+    extends: str | None = None
+    runtime: str | None = None
+    engines: tuple[Engine, ...] = Field(min_length=1)
+    memories: tuple[Memory, ...] = Field(min_length=1)
+    power: Power = Power()
+    overheads: Overheads = Overheads()
+    modes: dict[str, dict[str, object]] = {}
+    sources: dict[str, str] = {}
+    mode: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        faults = [
+            *_duplicates("engine", [e.id for e in self.engines]),
+            *_duplicates("memory", [m.id for m in self.memories]),
+        ]
+        for path, figure in self.figures():
+            if figure.source is not None and figure.source not in self.sources:
+                faults.append(f"{path}: source '{figure.source}' is not under 'sources'")
+        if not any("activations" in m.holds or not m.holds for m in self.memories[-1:]) and not any(
+            "activations" in m.holds for m in self.memories
+        ):
+            faults.append("no memory holds activations")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def unsourced(self) -> list[str]:
+        """Paths of the figures that do not say where they come from."""
+        return [path for path, figure in self.figures() if not figure.is_sourced]
+
+    def engine(self, engine_id: str) -> Engine:
+        """The engine of that id."""
+        return next(e for e in self.engines if e.id == engine_id)
+
+
+def _duplicates(what: str, ids: list[str]) -> list[str]:
+    return [f"two {what} entries have the id '{x}'" for x in sorted({x for x in ids if ids.count(x) > 1})]

@@ -1,0 +1,165 @@
+"""Control flow, counted and flattened.
+
+If: the branch that a known condition takes; otherwise the one with more MACs (the upper bound), with a note.
+Loop: its body once, repeated by its trip count; an unknown trip count counts once, and says so.
+Scan: its body once, repeated by the length of the scanned axis.
+"""
+
+from collections.abc import Sequence
+
+from simulator.dtypes import BOOL, INT64, SEQUENCE
+from simulator.errors import ModelError
+from simulator.graph.raw import RawGraph, RawNode
+from simulator.graph.types import Op, Role, Shape, TensorSpec
+from simulator.ops.registry import find_rule
+from simulator.ops.view import OpView, UnknownShapeError
+from simulator.resolve.resolver import Resolver, Scope
+
+_UNBOUNDED = 2**31  # exporters write the largest integer for "as long as the condition holds"
+
+
+def _body(node: RawNode, name: str, label: str) -> RawGraph:
+    graph = node.attrs.get(name)
+    if not isinstance(graph, RawGraph):
+        raise ModelError(f"{node.op_type} '{label}' has no {name}")
+    return graph
+
+
+def _enter(resolver: Resolver, graph: RawGraph, scope: Scope, label: str) -> Scope:
+    inner = Scope(f"{label}/", scope)
+    resolver._declare_weights(graph, inner)  # noqa: SLF001
+    return inner
+
+
+def branch(resolver: Resolver, node: RawNode, scope: Scope, repeat: int, depth: int, label: str) -> None:
+    """If: see the module's docstring."""
+    condition = resolver.value(scope.find(node.inputs[0])) if node.inputs else None
+    if condition is not None and condition.size:
+        names = ["then_branch" if condition.ravel()[0] else "else_branch"]
+    else:
+        names = ["then_branch", "else_branch"]
+    best: tuple[tuple[int, int], list[Op], list[str], str] | None = None
+    for name in names:
+        graph = _body(node, name, label)
+        outside, resolver.ops = resolver.ops, []
+        inner = _enter(resolver, graph, scope, f"{label}/{name}")
+        resolver.walk(graph.nodes, inner, repeat, depth + 1, f"{name} of '{label}'")
+        ops, resolver.ops = resolver.ops, outside
+        outputs = [inner.find(v.name) for v in graph.outputs]
+        size = _size(resolver, ops)
+        if best is None or size > best[0]:
+            best = (size, ops, outputs, name)
+    assert best is not None
+    _, ops, outputs, taken = best
+    resolver.ops += ops
+    if len(names) > 1 and any(find_rule(op.domain, op.op_type) for op in ops):
+        resolver.notes.append(f"If '{label}': the condition depends on data; counted {taken}, the larger branch")
+    for name, inner_name in zip(node.outputs, outputs, strict=False):
+        scope.names[name] = inner_name
+
+
+def _size(resolver: Resolver, ops: list[Op]) -> tuple[int, int]:
+    """MACs and number of operators of a branch."""
+    macs = 0
+    for op in ops:
+        rule = find_rule(op.domain, op.op_type)
+        if rule is not None:
+            view = OpView(op, [resolver.tensors[n] if n else None for n in op.inputs], [resolver.tensors[n] for n in op.outputs], resolver.value)
+            try:
+                macs += rule.work(view).macs * op.repeat
+            except UnknownShapeError:
+                continue  # counted as a tensor without a shape
+    return macs, len(ops)
+
+
+def loop(resolver: Resolver, node: RawNode, scope: Scope, repeat: int, depth: int, label: str) -> None:
+    """Loop: see the module's docstring."""
+    graph = _body(node, "body", label)
+    trips = _trip_count(resolver, node, scope, label)
+    inner = _enter(resolver, graph, scope, label)
+    carried = [scope.find(n) if n else "" for n in node.inputs[2:]]
+    for value, (dtype, shape) in zip(graph.inputs[:2], ((INT64, ()), (BOOL, ())), strict=False):
+        name = inner.define(value.name)
+        resolver.tensors[name] = TensorSpec(name, shape, dtype)
+    _bind(resolver, inner, graph, carried, start=2)
+    resolver.walk(graph.nodes, inner, repeat * trips, depth + 1, f"body of '{label}'")
+    results = [inner.find(v.name) for v in graph.outputs[1:]]
+    for index, name in enumerate(node.outputs):
+        if not name:
+            continue
+        spec = resolver.tensors[results[index]]
+        if index < len(carried):
+            before = resolver.tensors[carried[index]].shape if carried[index] else spec.shape
+            shape = _grown(before, spec.shape, trips)
+        else:
+            shape = None if spec.shape is None else (trips, *spec.shape)
+        _define(resolver, scope, name, spec, shape)
+
+
+def _trip_count(resolver: Resolver, node: RawNode, scope: Scope, label: str) -> int:
+    name = node.inputs[0] if node.inputs else ""
+    value = resolver.value(scope.find(name)) if name else None
+    if value is not None and value.size and 0 <= int(value.ravel()[0]) < _UNBOUNDED:
+        return int(value.ravel()[0])
+    resolver.notes.append(f"Loop '{label}': the trip count depends on data; its body is counted once")
+    resolver.bounds.update(scope.prefix + n for n in node.outputs if n)
+    return 1
+
+
+def _grown(before: Shape | None, after: Shape | None, trips: int) -> Shape | None:
+    """Shape of a carried tensor after all trips: what grows in the first grows as much in every one."""
+    if before is None or after is None or len(before) != len(after):
+        return after
+    return tuple(a + (b - a) * trips for a, b in zip(before, after, strict=True))
+
+
+def _bind(resolver: Resolver, inner: Scope, graph: RawGraph, outer: Sequence[str], *, start: int) -> None:
+    """Give the body's inputs from `start` on the shapes of tensors outside (their values change from trip to trip)."""
+    for value, name in zip(graph.inputs[start:], outer, strict=False):
+        spec = resolver.tensors[name] if name else TensorSpec("", None, SEQUENCE)
+        unique = inner.define(value.name)
+        resolver.tensors[unique] = TensorSpec(unique, spec.shape, spec.dtype)
+
+
+def _define(resolver: Resolver, scope: Scope, name: str, like: TensorSpec, shape: Shape | None) -> None:
+    unique = scope.define(name)
+    resolver.tensors[unique] = TensorSpec(unique, shape, like.dtype, Role.ACTIVATION)
+
+
+def scan(resolver: Resolver, node: RawNode, scope: Scope, repeat: int, depth: int, label: str) -> None:
+    """Scan: see the module's docstring. Operator set 8 has a batch in front and the sequence lengths as first input."""
+    graph = _body(node, "body", label)
+    old = resolver.opsets.get("", 1) < 9
+    inputs = [scope.find(n) if n else "" for n in (node.inputs[1:] if old else node.inputs)]
+    count = node.attrs.get("num_scan_inputs")
+    scanned = count if isinstance(count, int) else 1
+    states = len(inputs) - scanned
+    axes = _axes(node, "scan_input_axes", scanned, 1 if old else 0)
+    trips, batch = 1, 1
+    inner = _enter(resolver, graph, scope, label)
+    for index, (value, name) in enumerate(zip(graph.inputs, inputs, strict=False)):
+        spec = resolver.tensors[name]
+        shape = spec.shape
+        if shape is not None and old:
+            batch, shape = shape[0], shape[1:]
+        if index >= states and shape is not None:
+            axis = axes[index - states] - old
+            trips, shape = shape[axis], shape[:axis] + shape[axis + 1 :] if axis >= 0 else shape[:-1]
+        unique = inner.define(value.name)
+        resolver.tensors[unique] = TensorSpec(unique, shape, spec.dtype)
+    resolver.walk(graph.nodes, inner, repeat * trips * batch, depth + 1, f"body of '{label}'")
+    out_axes = _axes(node, "scan_output_axes", len(node.outputs) - states, 0)
+    for index, (name, value) in enumerate(zip(node.outputs, graph.outputs, strict=False)):
+        if not name:
+            continue
+        spec = resolver.tensors[inner.find(value.name)]
+        shape = spec.shape
+        if shape is not None and index >= states:
+            axis = out_axes[index - states] % (len(shape) + 1)
+            shape = (*shape[:axis], trips, *shape[axis:])
+        _define(resolver, scope, name, spec, (batch, *shape) if old and shape is not None else shape)
+
+
+def _axes(node: RawNode, name: str, count: int, default: int) -> tuple[int, ...]:
+    given = node.attrs.get(name)
+    return given if isinstance(given, tuple) and len(given) == count else (default,) * count
