@@ -22,7 +22,7 @@ class Coverage:
     data_dependent_shapes: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """A network with all shapes known: subgraphs and functions inlined, what is known before the run folded away.
 

@@ -51,7 +51,8 @@ class Op:
     """One operator of the flat graph.
 
     An empty name among `inputs` or `outputs` is an omitted optional one. `repeat` is how often it runs in one
-    inference (the trip count of the loops around it). `origin` names the ONNX nodes it came from.
+    inference (the trip count of the loops around it). `origin` names the ONNX nodes it came from. `constant` marks
+    arithmetic on weights alone: a runtime that folds constants does it once, before the first inference.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Op:
     attrs: Mapping[str, object] = field(default_factory=lambda: NO_ATTRS)
     origin: tuple[str, ...] = ()
     repeat: int = 1
+    constant: bool = False
 
     @property
     def qualified_type(self) -> str:

@@ -32,6 +32,7 @@ class RuntimeSpec(Strict):
     kernel_overhead: f.Seconds
     inference_overhead: f.Seconds
     asynchronous: bool = False  # launches hide behind a busy device: a kernel takes at least its launch
+    measured_limits: bool = True  # fractions of peak and bandwidth that a machine file states as measured apply
     sources: dict[str, str] = {}
 
     @model_validator(mode="after")

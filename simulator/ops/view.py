@@ -17,9 +17,12 @@ class UnknownShapeError(Exception):
 
 
 class OpView:
-    """One operator with its tensors. `outputs` is empty while shapes are being inferred."""
+    """One operator with its tensors. `outputs` is empty while shapes are being inferred.
 
-    __slots__ = ("_value_of", "inputs", "op", "outputs")
+    `bounded`: some input's shape is an upper bound, so a size that the file states elsewhere is the better one.
+    """
+
+    __slots__ = ("_value_of", "bounded", "inputs", "op", "outputs")
 
     def __init__(
         self,
@@ -27,11 +30,14 @@ class OpView:
         inputs: Sequence[TensorSpec | None],
         outputs: Sequence[TensorSpec] = (),
         value_of: Callable[[str], np.ndarray | None] = lambda _: None,
+        *,
+        bounded: bool = False,
     ) -> None:
         self.op = op
         self.inputs = inputs
         self.outputs = outputs
         self._value_of = value_of
+        self.bounded = bounded
 
     @property
     def opset(self) -> int:

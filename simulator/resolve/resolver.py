@@ -7,6 +7,7 @@ nothing but weights run before the inference and leave the graph.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from simulator.graph.raw import SMALL_ELEMENTS, AttrRef, RawFunction, RawGraph, 
 from simulator.graph.types import Op, Role, TensorSpec
 from simulator.ops.registry import Input, Out, Rule, all_rules, find_rule
 from simulator.ops.view import OpView, UnknownShapeError
+from simulator.ops.work import MAC_KINDS
 from simulator.resolve.dims import DimOptions, checked_shape, input_shapes
 from simulator.resolve.ordering import ordered
 from simulator.resolve.rebatch import CORRECTED, Rebatch
@@ -86,7 +88,8 @@ class Resolver:
         self.initializers: set[str] = set()
         self.ops: list[Op] = []
         self.notes: list[str] = []
-        self.bounds: set[str] = set()  # tensors whose shape is an upper bound
+        self.bounds: set[str] = set()  # tensors whose shape is an upper bound that depends on data
+        self.bounded: set[str] = set()  # those, and what is computed from them
         self.unknown: dict[str, list[str]] = {}  # operator type → names of nodes without a rule
         self.node_count = 0
         self._values: dict[str, np.ndarray | None] = {}
@@ -176,7 +179,8 @@ class Resolver:
         outputs = tuple(scope.define(n) for n in node.outputs)
         op = Op(label, node.op_type, node.domain, self.opsets.get(node.domain, 1), inputs, outputs, node.attrs, (label,), repeat)
         rule = find_rule(node.domain, node.op_type)
-        view = OpView(op, [self.tensors[n] if n else None for n in inputs], (), self.value)
+        bounded = bool(self.bounded) and any(n in self.bounded for n in inputs)
+        view = OpView(op, [self.tensors[n] if n else None for n in inputs], (), self.value, bounded=bounded)
         if rule is None:
             self.unknown.setdefault(op.qualified_type, []).append(label)
             self._define(op, [self._fallback(n) for n in outputs], constant=False)
@@ -185,14 +189,18 @@ class Resolver:
         try:
             outs = self._infer(rule, view)
         except ShapeError as error:
-            raise ShapeError(f"{op.op_type} '{label}': {error}") from error
+            if not bounded:
+                raise ShapeError(f"{op.op_type} '{label}': {error}") from error
+            outs = [self._fallback(n) for n in outputs]  # an upper bound contradicts what the true size would not
         constant = self._is_constant(op, rule)
-        self._define(op, outs, constant=constant)
+        self._define(op, outs, constant=constant, bounded=bounded)
         self._compute(rule, op, view)
         if constant:
             self._remember_stored(op, rule)
         if not constant or op.op_type == _DEQUANTIZE:
             self.ops.append(op)
+        elif rule.kind in MAC_KINDS:
+            self.ops.append(replace(op, constant=True))
 
     def _infer(self, rule: Rule, view: OpView) -> Sequence[Out]:
         try:
@@ -212,9 +220,11 @@ class Resolver:
         spec = self._declared.get(name)
         return Out(spec.shape, spec.dtype) if spec else Out(None, UNDEFINED)
 
-    def _define(self, op: Op, outs: Sequence[Out], *, constant: bool) -> None:
+    def _define(self, op: Op, outs: Sequence[Out], *, constant: bool, bounded: bool = False) -> None:
         for index, name in enumerate(op.outputs):
             out = outs[index] if index < len(outs) else Out(None, UNDEFINED)
+            if out.shape is None and name in self._declared:
+                out = self._fallback(name)
             if out.shape is not None:
                 checked_shape(name, out.shape)
             role = Role.WEIGHT if constant else Role.ACTIVATION
@@ -222,6 +232,8 @@ class Resolver:
                 self.tensors[name] = TensorSpec(name, out.shape, out.dtype, role)
                 if out.bound:
                     self.bounds.add(name)
+                if out.bound or bounded:
+                    self.bounded.add(name)
             else:
                 self.tensors.setdefault("", TensorSpec("", None, SEQUENCE))
 
@@ -285,7 +297,7 @@ class Resolver:
 
     def _is_arithmetic_of_shapes(self, op: Op) -> bool:
         """Every output is known before the run, so the operator does nothing during it."""
-        if op.op_type == _DEQUANTIZE:
+        if op.op_type == _DEQUANTIZE or op.constant:
             return False
         return bool(op.outputs) and all(self._values.get(n) is not None for n in op.outputs if n)
 

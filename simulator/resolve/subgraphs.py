@@ -7,8 +7,8 @@ Scan: its body once, repeated by the length of the scanned axis.
 
 from collections.abc import Sequence
 
-from simulator.dtypes import BOOL, INT64, SEQUENCE
-from simulator.errors import ModelError
+from simulator.dtypes import BOOL, INT64, SEQUENCE, UNDEFINED
+from simulator.errors import ModelError, ShapeError
 from simulator.graph.raw import RawGraph, RawNode
 from simulator.graph.types import Op, Role, Shape, TensorSpec
 from simulator.ops.registry import find_rule
@@ -38,24 +38,39 @@ def branch(resolver: Resolver, node: RawNode, scope: Scope, repeat: int, depth: 
         names = ["then_branch" if condition.ravel()[0] else "else_branch"]
     else:
         names = ["then_branch", "else_branch"]
-    best: tuple[tuple[int, int], list[Op], list[str], str] | None = None
+    branches: list[tuple[tuple[int, int], list[Op], list[str], str]] = []
     for name in names:
-        graph = _body(node, name, label)
-        outside, resolver.ops = resolver.ops, []
-        inner = _enter(resolver, graph, scope, f"{label}/{name}")
-        resolver.walk(graph.nodes, inner, repeat, depth + 1, f"{name} of '{label}'")
-        ops, resolver.ops = resolver.ops, outside
-        outputs = [inner.find(v.name) for v in graph.outputs]
-        size = _size(resolver, ops)
-        if best is None or size > best[0]:
-            best = (size, ops, outputs, name)
-    assert best is not None
-    _, ops, outputs, taken = best
+        try:
+            branches.append(_resolved_branch(resolver, node, name, scope, repeat, depth, label))
+        except ShapeError as error:
+            if len(names) == 1:
+                raise
+            resolver.notes.append(f"If '{label}': {name} cannot run on these inputs: {error}")
+    if not branches:
+        for name in node.outputs:
+            _define(resolver, scope, name, TensorSpec(name, None, UNDEFINED), None)
+        return
+    _, ops, outputs, taken = max(branches, key=lambda b: b[0])
     resolver.ops += ops
-    if len(names) > 1 and any(find_rule(op.domain, op.op_type) for op in ops):
+    if len(branches) > 1 and ops:
         resolver.notes.append(f"If '{label}': the condition depends on data; counted {taken}, the larger branch")
     for name, inner_name in zip(node.outputs, outputs, strict=False):
         scope.names[name] = inner_name
+
+
+def _resolved_branch(
+    resolver: Resolver, node: RawNode, name: str, scope: Scope, repeat: int, depth: int, label: str
+) -> tuple[tuple[int, int], list[Op], list[str], str]:
+    """(MACs, operators), operators, outputs and name of one branch, resolved apart from the graph around it."""
+    graph = _body(node, name, label)
+    outside, resolver.ops = resolver.ops, []
+    try:
+        inner = _enter(resolver, graph, scope, f"{label}/{name}")
+        resolver.walk(graph.nodes, inner, repeat, depth + 1, f"{name} of '{label}'")
+        ops = resolver.ops
+    finally:
+        resolver.ops = outside
+    return _size(resolver, ops), ops, [inner.find(v.name) for v in graph.outputs], name
 
 
 def _size(resolver: Resolver, ops: list[Op]) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import onnx
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper
@@ -82,13 +83,13 @@ class GraphBuilder:
         return self.constant([value], (), dtype)
 
     def node(
-        self, op_type: str, inputs: Sequence[Tensor], name: str, shape: tuple[int, ...], **attributes: object
+        self, op_type: str, inputs: Sequence[Tensor], name: str, shape: tuple[int, ...], **attributes: Any
     ) -> Tensor:
         """Appends an operator with one output of the given shape."""
         return self.node_many(op_type, inputs, name, [shape], **attributes)[0]
 
     def node_many(
-        self, op_type: str, inputs: Sequence[Tensor], name: str, shapes: Sequence[tuple[int, ...]], **attributes: object
+        self, op_type: str, inputs: Sequence[Tensor], name: str, shapes: Sequence[tuple[int, ...]], **attributes: Any
     ) -> list[Tensor]:
         """Appends an operator with one output a shape."""
         self._claim(name)

@@ -1,9 +1,11 @@
-"""What holds for a whole network: how it normalises and pads, and how its channels and depths scale."""
+"""What holds for a whole network: its activation, norm and padding, and how its channels and depths scale."""
 
 import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+Activation = Literal["none", "relu", "relu6", "hard_swish", "hard_sigmoid", "silu", "sigmoid", "gelu", "tanh"]
 
 
 class Strict(BaseModel):
@@ -21,6 +23,7 @@ def make_divisible(value: float, divisor: int) -> int:
 class Style(Strict):
     """Settings of a network that its block table does not repeat in every row."""
 
+    act: Activation = "relu"  # of convolutional blocks whose row names no other
     norm: Literal["batch", "folded"] = "batch"  # `folded`: batch norms sit in the weights and biases before them
     padding: Literal["symmetric", "same"] = "symmetric"  # `same`: TensorFlow's, the odd element at the end
     epsilon: float = 1e-5

@@ -1,0 +1,44 @@
+"""Predicts latency, energy, memory and bottlenecks of a neural network (ONNX) on a machine (YAML).
+
+    import simulator as sim
+    model = sim.load_model("resnet50.onnx", batch=8)
+    hw = sim.load_hardware("rtx4090")
+    est = sim.estimate(model, hw, precision="fp16")
+    est.to_dict()
+
+Names are imported when first used: `import simulator` alone loads neither onnx nor matplotlib.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulator.api import estimate, load_hardware, load_model
+    from simulator.errors import SimulatorError
+    from simulator.estimator import Estimate
+    from simulator.machine.spec import HardwareSpec
+    from simulator.model import Model
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "load_model": "simulator.api",
+    "load_hardware": "simulator.api",
+    "estimate": "simulator.api",
+    "Estimate": "simulator.estimator",
+    "HardwareSpec": "simulator.machine.spec",
+    "Model": "simulator.model",
+    "SimulatorError": "simulator.errors",
+}
+
+__all__ = ["Estimate", "HardwareSpec", "Model", "SimulatorError", "estimate", "load_hardware", "load_model"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'simulator' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

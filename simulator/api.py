@@ -1,0 +1,100 @@
+"""The public surface: the same verbs as the command."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from simulator.estimator import Estimate
+from simulator.estimator import estimate as _estimate
+from simulator.io.hardware_reader import load_runtime, load_spec
+from simulator.io.onnx_reader import parse_model, read_onnx
+from simulator.machine.spec import HardwareSpec
+from simulator.model import Model
+from simulator.resolve.dims import DimOptions
+from simulator.resolve.resolver import resolve
+
+
+def load_model(
+    model: str | Path,
+    *,
+    batch: int | None = None,
+    dims: Mapping[str, int] | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    allow_unknown: bool = False,
+) -> Model:
+    """A network from an ONNX file, or from the catalogue (`mobilenet_v2`, `mobilenet_v2:width=0.5,resolution=96`).
+
+    Args:
+        model: path of an ONNX file, or a catalogue name with parameters.
+        batch: the batch to run at; also for files exported with a fixed one.
+        dims: sizes of symbolic dimensions by name.
+        input_shapes: shapes of inputs by name.
+        allow_unknown: count operators without a rule by their bytes, instead of refusing the model.
+
+    Raises:
+        ModelError: the file cannot be read or contradicts itself (UnknownOperatorError, ShapeError).
+        NotFoundError: no such file or catalogue entry.
+        UsageError: the options do not fit the model.
+    """
+    shapes = {name: tuple(int(d) for d in shape) for name, shape in (input_shapes or {}).items()}
+    options = DimOptions(batch, dict(dims or {}), shapes)
+    if _is_file(model):
+        raw = read_onnx(Path(model))
+    else:
+        raw = parse_model(_recipe_bytes(str(model)), str(model))
+    return Model(resolve(raw, options, allow_unknown=allow_unknown))
+
+
+def _is_file(model: str | Path) -> bool:
+    """A path, or what looks like one: an existing file, a suffix, a folder in front."""
+    if isinstance(model, Path):
+        return True
+    name = model.partition(":")[0]
+    return Path(model).exists() or "/" in model or "\\" in model or bool(Path(name).suffix)
+
+
+def _recipe_bytes(reference: str) -> memoryview:
+    """A catalogue network as a serialized ONNX model."""
+    from simulator import zoo
+
+    recipe, params = zoo.parse_reference(reference)
+    return memoryview(zoo.build(recipe, **params).SerializeToString())
+
+
+def load_hardware(hardware: str | Path) -> HardwareSpec:
+    """A machine from the catalogue (`rtx4090`, `jetson_orin_nano:15W`) or from a YAML file.
+
+    Raises:
+        NotFoundError: no such entry, file or mode.
+        HardwareError: the file is wrong; every fault with file, line and path.
+    """
+    return load_spec(hardware)
+
+
+def estimate(
+    model: Model | str | Path,
+    hardware: HardwareSpec | str | Path,
+    *,
+    precision: str | None = None,
+    overlap: str | None = None,
+    runtime: str | None = None,
+) -> Estimate:
+    """Latency, energy and memory of one inference.
+
+    Args:
+        model: a loaded model, or what `load_model` takes.
+        hardware: a loaded machine, or what `load_hardware` takes.
+        precision: `fp32`, `tf32`, `bf16`, `fp16`, `fp8`, `int8`, `int4`, `w8a16`, `w4a16`, `amp_fp16`, `amp_bf16`;
+            None takes the element types of the file.
+        overlap: `none`, `layer`, `full`, or None for the runtime's own.
+        runtime: id or YAML file of a runtime profile; None for the machine's default.
+
+    Raises:
+        PrecisionError: the machine has no rate for the element type.
+        NotFoundError, UsageError: no such runtime or policy.
+    """
+    spec = hardware if isinstance(hardware, HardwareSpec) else load_hardware(hardware)
+    network = model if isinstance(model, Model) else load_model(model)
+    return _estimate(network, spec, load_runtime(runtime or spec.runtime or "ideal"), precision=precision, overlap=overlap)
+
+
+__all__ = ["estimate", "load_hardware", "load_model"]

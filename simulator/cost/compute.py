@@ -1,0 +1,57 @@
+"""Compute time: operations over rates. Matrix, vector and special-function work run on different units of an engine."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from simulator.machine.params import EngineParams, Number
+from simulator.machine.runtime import RuntimeSpec
+from simulator.ops.work import Kind
+from simulator.workload import WorkTable
+
+Array = np.ndarray
+
+
+def compute_s(work: WorkTable, runtime: RuntimeSpec, placement: tuple[EngineParams, ...], *, ideal: bool) -> Array:
+    """t = MACs / (peak · efficiency) + vector ops / (vector rate · efficiency) + special ops / special rate.
+
+    `ideal` takes every efficiency as 1 and the highest clock, and lets the units run beside each other (the largest
+    term counts); otherwise the terms add, at the sustained clock.
+    """
+    mac = work.macs / gather(placement, work, lambda e, rate, kind: _mac_rate(e, rate, kind, runtime, ideal=ideal))
+    vector_share = 1.0 if ideal else runtime.vector_efficiency.value
+    vector = work.vector_ops / (gather(placement, work, lambda e, rate, _: e.vector_rate(rate) * _clock(e, ideal=ideal)) * vector_share)
+    special = work.special_ops / (gather(placement, work, lambda e, *_: e.special_ops_per_s * _clock(e, ideal=ideal)) * vector_share)
+    return np.maximum(np.maximum(mac, vector), special) if ideal else mac + vector + special
+
+
+def _clock(engine: EngineParams, *, ideal: bool) -> Number:
+    return 1.0 if ideal else engine.sustained
+
+
+def _mac_rate(engine: EngineParams, rate: str, kind: Kind, runtime: RuntimeSpec, *, ideal: bool) -> Number:
+    """MACs per second of a kernel class in an element type (the engine's next wider one where it has no own)."""
+    native = engine.native(rate)
+    assert native is not None, "checked by require_rate"
+    peak = engine.macs_per_s[native]
+    if ideal:
+        return peak
+    efficiency = runtime.efficiency_of(engine.kind, kind)
+    if not runtime.measured_limits:
+        return peak * engine.sustained * efficiency
+    return peak * np.minimum(engine.sustained * efficiency, engine.achieved.get(native, 1.0))
+
+
+def gather(
+    placement: tuple[EngineParams, ...], work: WorkTable, number: Callable[[EngineParams, str, Kind], Number]
+) -> Array:
+    """A number of each kernel's engine, element type and class as a column of shape (..., n_kernels)."""
+    keys = list(zip((e.id for e in placement), work.rates, work.kinds, strict=True))
+    distinct = list(dict.fromkeys(keys))
+    engines = {e.id: e for e in placement}
+    values = [np.asarray(number(engines[i], rate, kind), np.float64) for i, rate, kind in distinct]
+    if not distinct:
+        return np.ones(0)
+    columns = np.concatenate([np.atleast_1d(v) for v in np.broadcast_arrays(*values)], axis=-1)
+    codes = np.array([distinct.index(key) for key in keys], np.intp)
+    return np.asarray(columns[..., codes])

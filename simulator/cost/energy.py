@@ -1,0 +1,49 @@
+"""Energy: operations times energy per operation, bytes times energy per byte, and power times time."""
+
+import numpy as np
+
+from simulator.cost.compute import gather
+from simulator.cost.traffic import Moved
+from simulator.machine.params import EngineParams, Machine, Number
+from simulator.workload import WorkTable
+
+Array = np.ndarray
+
+
+def kernel_energy(
+    work: WorkTable, machine: Machine, placement: tuple[EngineParams, ...], moved: Moved
+) -> tuple[Array | None, Array | None]:
+    """Energy of arithmetic and of data movement of every kernel; None where the machine gives no figures."""
+    return _arithmetic_j(work, placement), _movement_j(machine, moved)
+
+
+def _arithmetic_j(work: WorkTable, placement: tuple[EngineParams, ...]) -> Array | None:
+    """MACs · energy per MAC + vector operations · energy per operation, each in the kernel's element type."""
+    if any(mac_j(e, rate) is None for e, rate, n in zip(placement, work.rates, work.macs, strict=True) if n):
+        return None
+    macs = work.macs * gather(placement, work, lambda e, rate, _: mac_j(e, rate) or 0.0)
+    other = work.vector_ops + work.special_ops
+    return np.asarray(macs + other * gather(placement, work, lambda e, rate, _: vector_j(e, rate)))
+
+
+def mac_j(engine: EngineParams, rate: str) -> Number | None:
+    """Energy of one MAC in the element type it is computed in."""
+    return engine.j_per_mac.get(engine.native(rate) or rate)
+
+
+def vector_j(engine: EngineParams, rate: str) -> Number:
+    """Energy of one vector operation; that of a MAC where the spec gives no own figure (a vector operation is less)."""
+    known = engine.j_per_vector_op.get(engine.native(rate) or rate)
+    return known if known is not None else mac_j(engine, rate) or 0.0
+
+
+def _movement_j(machine: Machine, moved: Moved) -> Array | None:
+    total: Array | float = 0.0
+    for memory in machine.memories:
+        if memory.id not in moved:
+            continue
+        if memory.read_j_per_byte is None or memory.write_j_per_byte is None:
+            return None
+        read, written = moved[memory.id]
+        total = total + read * memory.read_j_per_byte + written * memory.write_j_per_byte
+    return np.asarray(total)

@@ -1,0 +1,72 @@
+"""WorkTable × Machine × Runtime → CostTable, written once for columns.
+
+Kernels lie along the last axis, design points along the first: one machine gives arrays of shape (n_kernels,), an array
+of machines (n_points, n_kernels). Only element-wise arithmetic here, so that both run the same code, bit by bit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.cost.compute import compute_s
+from simulator.cost.energy import kernel_energy
+from simulator.cost.traffic import level_bytes, level_s
+from simulator.machine.params import EngineParams, Machine
+from simulator.machine.runtime import RuntimeSpec
+from simulator.workload import WorkTable
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """Times in s and energies in J of every kernel, shape (..., n_kernels).
+
+    `bytes_by_level` and `s_by_level` are keyed by memory id. `memory_s` combines the levels with the runtime's overlap.
+    Energies are None where the machine gives no figures for them.
+    """
+
+    compute_s: Array
+    memory_s: Array
+    overhead_s: Array
+    bytes_by_level: Mapping[str, Array]
+    s_by_level: Mapping[str, Array]
+    compute_j: Array | None
+    memory_j: Array | None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How near to the machine's peaks: the expected answer uses a runtime's efficiencies, the bound none."""
+
+    runtime: RuntimeSpec
+    ideal: bool = False
+
+
+def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> CostTable:
+    """Cost of every kernel. `placement` is the engine that runs each of them."""
+    shape = np.broadcast_shapes(np.shape(machine.engines[0].sustained), (len(work),))
+    moved = level_bytes(work, machine)
+    seconds = level_s(moved, machine, limits.runtime, ideal=limits.ideal)
+    theta = 1.0 if limits.ideal else limits.runtime.overlap.value
+    longest = np.zeros(len(work))
+    total = np.zeros(len(work))
+    for level in seconds.values():
+        longest, total = np.maximum(longest, level), total + level
+    memory_s = longest + (1.0 - theta) * (total - longest)
+    overhead = 0.0 if limits.ideal else limits.runtime.kernel_overhead.at(_scalar(machine.clock_hz))
+    compute_j, memory_j = kernel_energy(work, machine, placement, moved)
+    return CostTable(
+        compute_s=np.broadcast_to(compute_s(work, limits.runtime, placement, ideal=limits.ideal), shape),
+        memory_s=np.broadcast_to(memory_s, shape),
+        overhead_s=np.broadcast_to(overhead * work.launches, shape),
+        bytes_by_level={level: read + written for level, (read, written) in moved.items()},
+        s_by_level=seconds,
+        compute_j=compute_j,
+        memory_j=memory_j,
+    )
+
+
+def _scalar(clock: Array | float | None) -> float | None:
+    return None if clock is None else float(np.min(clock))

@@ -1,0 +1,209 @@
+"""One run: WorkTable × Machine × Runtime × policy → Estimate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from simulator.cost.bound import bound_s
+from simulator.cost.table import CostTable, Limits, cost_table
+from simulator.errors import UsageError, did_you_mean
+from simulator.graph.graph import Graph
+from simulator.kernels.partition import partition
+from simulator.kernels.types import Kernel
+from simulator.machine.params import Machine, machine_of, require_rate
+from simulator.machine.runtime import RuntimeSpec
+from simulator.machine.spec import HardwareSpec
+from simulator.model import Model
+from simulator.schedule.memory import Fit, Occupancy, fit, occupancy
+from simulator.schedule.overlap import POLICIES, Terms
+from simulator.schedule.placement import place
+from simulator.transform.precision import PRECISIONS, precision_of, with_precision
+from simulator.workload import WorkTable, work_table
+
+Array = np.ndarray
+Bound = Literal["compute", "memory", "overhead"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network cut into kernels for a runtime and a precision: all that does not depend on the machine."""
+
+    graph: Graph
+    kernels: tuple[Kernel, ...]
+    work: WorkTable
+    occupancy: Occupancy
+    weight_bytes: float
+    boundary_bytes: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one inference of the whole batch takes. Arrays have shape (n_kernels,); totals are floats.
+
+    `energy_j` is None where the machine has no energy figures, `energy_parts_j` says which part is known.
+    """
+
+    model: Model
+    hardware: HardwareSpec
+    runtime: RuntimeSpec
+    precision: str | None
+    overlap: str
+    prepared: Prepared
+    engines: tuple[str, ...]
+    cost: CostTable
+    kernel_s: Array
+    kernel_j: Array | None
+    latency_s: float
+    bound_latency_s: float
+    energy_j: float | None
+    energy_parts_j: Mapping[str, float | None]
+    memory_fit: tuple[Fit, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def work(self) -> WorkTable:
+        """The work of every kernel."""
+        return self.prepared.work
+
+    @property
+    def batch(self) -> int:
+        """Inferences in one run."""
+        return self.model.graph.batch
+
+    @property
+    def throughput_per_s(self) -> float:
+        """Inferences per second."""
+        return self.batch / self.latency_s if self.latency_s else float("inf")
+
+    @property
+    def fits(self) -> bool:
+        """Whether every memory holds what it must."""
+        return all(f.fits for f in self.memory_fit)
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """What bounds each kernel: the largest of its compute, memory and overhead."""
+        names: tuple[Bound, ...] = ("compute", "memory", "overhead")
+        stacked = np.stack([self.cost.compute_s, self.cost.memory_s, self.cost.overhead_s])
+        return tuple(names[i] for i in stacked.argmax(axis=0))
+
+    @property
+    def bound(self) -> Bound:
+        """What bounds the network: the kind of kernel that takes most of the time."""
+        shares = {"compute": 0.0, "memory": 0.0, "overhead": 0.0}
+        for kind, seconds in zip(self.bounds, self.kernel_s, strict=True):
+            shares[kind] += float(seconds)
+        return max(("compute", "memory", "overhead"), key=lambda k: shares[k])
+
+    def to_dict(self) -> dict[str, object]:
+        """The JSON object of docs/json.md."""
+        from simulator.report.json import to_dict
+
+        return to_dict(self)
+
+    def to_frame(self) -> object:
+        """One row a kernel, as a pandas DataFrame (extra `pandas`)."""
+        from simulator.report.json import to_frame
+
+        return to_frame(self)
+
+
+@lru_cache(maxsize=32)
+def prepare(model: Model, precision: str | None, fusion: tuple[str, ...]) -> Prepared:
+    """Kernels and work of a model; kept, since the same model is often held against several machines."""
+    graph = with_precision(model.graph, precision) if precision else model.graph
+    kernels, works = partition(graph, fusion)
+    work = work_table(graph, kernels, works)
+    if precision and PRECISIONS[precision].math:
+        work = _with_math(work, PRECISIONS[precision].math or "")
+    weights = {t.name: t.size_bytes for k in kernels for t in k.weights}
+    boundary = sum(graph.tensors[n].size_bytes for n in {*graph.inputs, *graph.outputs})
+    return Prepared(graph, kernels, work, occupancy(graph, kernels), float(sum(weights.values())), float(boundary))
+
+
+def _with_math(work: WorkTable, math: str) -> WorkTable:
+    rates = tuple(math if rate == "fp32" and macs else rate for rate, macs in zip(work.rates, work.macs, strict=True))
+    return replace(work, rates=rates)
+
+
+def estimate(
+    model: Model, hardware: HardwareSpec, runtime: RuntimeSpec, *, precision: str | None = None, overlap: str | None = None
+) -> Estimate:
+    """Predict one inference of `model` on `hardware` under `runtime`.
+
+    Raises:
+        PrecisionError: the machine has no rate for an element type.
+        UsageError: no such overlap policy.
+    """
+    policy = overlap or "runtime"
+    if policy not in POLICIES:
+        raise UsageError(f"no overlap policy '{policy}'{did_you_mean(policy, POLICIES)} (known: {', '.join(POLICIES)})")
+    if precision is not None:
+        precision_of(precision)
+    prepared = prepare(model, precision, runtime.fusion)
+    machine = machine_of(hardware)
+    widened = require_rate(machine, prepared.work.rates, precision)
+    placement = place(prepared.work, machine)
+    cost = cost_table(prepared.work, machine, Limits(runtime), placement)
+    terms = Terms(cost.compute_s, cost.memory_s, cost.overhead_s, runtime.overlap.value, runtime.asynchronous)
+    kernel_s, total = POLICIES[policy](terms)
+    latency = float(total) + _fixed_s(machine, runtime)
+    bound = float(bound_s(prepared.work, machine, runtime, placement, prepared.weight_bytes + prepared.boundary_bytes))
+    energy, parts, kernel_j = _energy(cost, machine, kernel_s, latency)
+    fits = fit(machine, prepared.weight_bytes, float(prepared.occupancy.peak_bytes))
+    return Estimate(
+        model, hardware, runtime, precision, policy, prepared, tuple(e.id for e in placement), cost, kernel_s, kernel_j,
+        latency, bound, energy, parts, fits, _warnings(model, hardware, widened, energy),
+    )  # fmt: skip
+
+
+def _fixed_s(machine: Machine, runtime: RuntimeSpec) -> float:
+    """What every inference pays once, whatever the network."""
+    clock = machine.clock_hz
+    return float(np.min(machine.inference_overhead_s)) + runtime.inference_overhead.at(None if clock is None else float(np.min(clock)))
+
+
+def _energy(
+    cost: CostTable, machine: Machine, kernel_s: Array, latency_s: float
+) -> tuple[float | None, dict[str, float | None], Array | None]:
+    """Total energy, its parts, and the energy of each kernel.
+
+    Where the active power of a part was measured, that times the time; else arithmetic + data movement + static power.
+    """
+    if machine.active_w is not None:
+        power = float(np.min(machine.active_w))
+        return power * latency_s, {"compute": None, "memory": None, "static": None, "active": power * latency_s}, kernel_s * power
+    static = None if machine.static_w is None else float(np.min(machine.static_w)) * latency_s
+    compute = None if cost.compute_j is None else float(cost.compute_j.sum(axis=-1))
+    memory = None if cost.memory_j is None else float(cost.memory_j.sum(axis=-1))
+    parts: dict[str, float | None] = {"compute": compute, "memory": memory, "static": static}
+    if compute is None or memory is None or cost.compute_j is None or cost.memory_j is None:
+        return None, parts, None
+    per_kernel = cost.compute_j + cost.memory_j + kernel_s * float(np.min(machine.static_w or 0.0))
+    return compute + memory + (static or 0.0), parts, per_kernel
+
+
+def _warnings(model: Model, hardware: HardwareSpec, widened: Mapping[str, str], energy: float | None) -> tuple[str, ...]:
+    coverage = model.graph.coverage
+    found = list(model.graph.notes)
+    found += [f"{hardware.id} has no {narrow} rate: computed in {wide}" for narrow, wide in widened.items()]
+    if coverage.ops_without_rule:
+        found.append(f"operators without a rule, counted by their bytes only: {', '.join(coverage.ops_without_rule)}")
+    if coverage.tensors_without_shape:
+        found.append(f"{coverage.tensors_without_shape} tensor(s) without a known shape count nothing")
+    if coverage.data_dependent_shapes:
+        found.append(f"{coverage.data_dependent_shapes} shape(s) depend on data: taken at their upper bound")
+    constant = sum(w.macs for w, op in zip(model.works, model.graph.ops, strict=True) if op.constant)
+    if constant:
+        found.append(f"{constant:,} MACs on weights alone run once, before the first inference")
+    if energy is None:
+        found.append(f"{hardware.id} has no energy figures: energy is not estimated")
+    elif hardware.power.active is None and hardware.power.static is None:
+        found.append(f"{hardware.id} has no static power: energy is arithmetic and data movement only")
+    unsourced = hardware.unsourced()
+    if unsourced:
+        found.append(f"{len(unsourced)} figure(s) of {hardware.id} have no source: {', '.join(unsourced[:3])}{' …' if len(unsourced) > 3 else ''}")
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,138 @@
+"""Fusion rules: which operator joins the kernel of which producer. A runtime switches them on by name.
+
+A rule looks at one operator and the kernels made so far, and answers the kernel it would join. The partition then
+refuses what would make kernels wait for each other in a circle. To add a rule, decorate a function here and name it in
+`hardware/runtimes/*.yaml`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from simulator.graph.types import Op
+from simulator.ops.work import MAC_KINDS, Kind, Work
+
+
+class Partition(Protocol):
+    """What a rule may ask about the kernels made so far."""
+
+    def op(self, index: int) -> Op:
+        """Operator `index`."""
+
+    def work(self, index: int) -> Work:
+        """Its work."""
+
+    def kind(self, index: int) -> Kind:
+        """Its kernel class."""
+
+    def kernel_of(self, index: int) -> int:
+        """Kernel of an operator that has one."""
+
+    def producers(self, index: int) -> Sequence[int]:
+        """Kernels that make its activation inputs, latest first, each once."""
+
+    def feeds_from(self, index: int) -> Sequence[int]:
+        """Operators that make its activation inputs."""
+
+    def is_only_reader(self, index: int, producer: int) -> bool:
+        """Whether nothing else reads what operator `producer` makes for `index`."""
+
+    def elements(self, index: int) -> int:
+        """Output elements of operator `index`."""
+
+    def kernel_kinds(self, kernel: int) -> frozenset[Kind]:
+        """Kernel classes of the operators in a kernel."""
+
+
+FusionRule = Callable[[Partition, int], "int | None"]
+FUSION_RULES: Final[dict[str, FusionRule]] = {}
+
+_ELEMENTWISE = frozenset({Kind.POINTWISE, Kind.CAST})
+
+
+def fusion(name: str) -> Callable[[FusionRule], FusionRule]:
+    """Register a fusion rule under the name that runtimes use."""
+
+    def register(rule: FusionRule) -> FusionRule:
+        if name in FUSION_RULES:
+            raise ValueError(f"two fusion rules are named '{name}'")
+        FUSION_RULES[name] = rule
+        return rule
+
+    return register
+
+
+def _same_size(partition: Partition, index: int, producer: int) -> bool:
+    return partition.elements(index) == partition.elements(producer)
+
+
+@fusion("batch_norm")
+def batch_norm(partition: Partition, index: int) -> int | None:
+    """A batch norm folds into the convolution or matrix product that alone feeds it."""
+    if partition.op(index).op_type != "BatchNormalization":
+        return None
+    return _mac_epilogue(partition, index)
+
+
+@fusion("activation")
+def activation(partition: Partition, index: int) -> int | None:
+    """An element-wise operator of one input joins the matrix product or convolution that alone feeds it."""
+    if partition.kind(index) not in _ELEMENTWISE or len(partition.feeds_from(index)) != 1:
+        return None
+    return _mac_epilogue(partition, index)
+
+
+def _mac_epilogue(partition: Partition, index: int) -> int | None:
+    feeds = partition.feeds_from(index)
+    if len(feeds) != 1 or not partition.is_only_reader(index, feeds[0]) or not _same_size(partition, index, feeds[0]):
+        return None
+    kernel = partition.producers(index)[0]
+    return kernel if partition.kernel_kinds(kernel) & MAC_KINDS else None
+
+
+@fusion("residual")
+def residual(partition: Partition, index: int) -> int | None:
+    """An addition of two activations joins the latest matrix product or convolution among its producers."""
+    if partition.op(index).op_type not in ("Add", "Sum", "Sub", "Mul"):
+        return None
+    for kernel, feed in _latest_feeds(partition, index):
+        if partition.kernel_kinds(kernel) & MAC_KINDS and partition.is_only_reader(index, feed) and _same_size(partition, index, feed):
+            return kernel
+    return None
+
+
+@fusion("gate")
+def gate(partition: Partition, index: int) -> int | None:
+    """x · f(x) (SiLU, hard-swish, GELU) stays in the kernel that made x, though x has two readers."""
+    if partition.kind(index) not in _ELEMENTWISE:
+        return None
+    kernels = partition.producers(index)
+    if len(kernels) != 1 or not any(_same_size(partition, index, f) for f in partition.feeds_from(index)):
+        return None
+    return kernels[0] if partition.kernel_kinds(kernels[0]) & MAC_KINDS else None
+
+
+@fusion("pointwise")
+def pointwise(partition: Partition, index: int) -> int | None:
+    """An element-wise operator joins the latest producer of as many elements, whatever that is but a copy."""
+    if partition.kind(index) not in _ELEMENTWISE and partition.op(index).op_type != "BatchNormalization":
+        return None
+    for kernel, feed in _latest_feeds(partition, index):
+        if _same_size(partition, index, feed) and partition.kernel_kinds(kernel) - {Kind.COPY, Kind.OTHER}:
+            return kernel
+    return None
+
+
+@fusion("quantize")
+def quantize(partition: Partition, index: int) -> int | None:
+    """A QuantizeLinear joins the kernel whose result it rounds (DequantizeLinear is free: see the partition)."""
+    if partition.op(index).op_type != "QuantizeLinear":
+        return None
+    kernels = partition.producers(index)
+    return kernels[0] if len(kernels) == 1 else None
+
+
+def _latest_feeds(partition: Partition, index: int) -> list[tuple[int, int]]:
+    """(kernel, operator) of the activation inputs, latest kernel first."""
+    order = {kernel: rank for rank, kernel in enumerate(partition.producers(index))}
+    pairs = [(partition.kernel_of(feed), feed) for feed in partition.feeds_from(index)]
+    return sorted(pairs, key=lambda pair: order.get(pair[0], len(order)))

@@ -1,0 +1,152 @@
+"""The numeric part of a hardware spec: what cost formulas read. Every field is a scalar or an array of design points.
+
+Arrays of design points have shape (n_points, 1), so that they broadcast against columns of shape (n_kernels,).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.errors import PrecisionError
+from simulator.machine.figures import Figure
+from simulator.machine.spec import Engine, HardwareSpec, Memory
+
+Number = np.ndarray | float
+
+# what a machine without a native rate computes in instead: the next wider type that holds every value
+_WIDER: Mapping[str, tuple[str, ...]] = {
+    "int4": ("int8", "int16", "fp16", "fp32"),
+    "int8": ("int16", "fp16", "fp32"),
+    "int16": ("fp32",),
+    "fp8": ("fp16", "bf16", "fp32"),
+    "fp16": ("fp32",),
+    "bf16": ("fp32",),
+    "tf32": ("fp32",),
+    "fp32": ("fp64",),
+    "fp64": (),
+}
+_SPECIAL_SHARE = 0.25  # special functions run at a quarter of the vector rate where the spec says nothing
+_FLOATS = ("fp32", "fp16", "bf16", "int8", "int16", "tf32", "fp8", "int4", "fp64")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineParams:
+    """Rates at the highest clock, by element type; `sustained` is the share of it that is kept under load."""
+
+    id: str
+    kind: str
+    macs_per_s: Mapping[str, Number]
+    vector_ops_per_s: Mapping[str, Number]
+    special_ops_per_s: Number
+    sustained: Number
+    achieved: Mapping[str, Number]
+    j_per_mac: Mapping[str, Number]
+    j_per_vector_op: Mapping[str, Number]
+
+    def native(self, rate: str) -> str | None:
+        """The rate a kernel of element type `rate` runs at: its own or the next wider one; None without any."""
+        return next((r for r in (rate, *_WIDER[rate]) if r in self.macs_per_s), None)
+
+    def vector_rate(self, rate: str) -> Number:
+        """Vector operations per second for an element type, at the next wider one where it has no own rate."""
+        name = next((r for r in (rate, *_WIDER[rate]) if r in self.vector_ops_per_s), None)
+        return self.vector_ops_per_s[name] if name else next(iter(self.vector_ops_per_s.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryParams:
+    """One level or link: rates in bytes per second, capacity in bytes (infinite where the spec gives none)."""
+
+    id: str
+    kind: str
+    read_bytes_per_s: Number
+    write_bytes_per_s: Number
+    capacity_bytes: Number
+    achieved: Number | None
+    latency_s: Number
+    read_j_per_byte: Number | None
+    write_j_per_byte: Number | None
+    holds_weights: bool
+    holds_activations: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """All numbers of a machine. Memories run from the innermost outward."""
+
+    id: str
+    engines: tuple[EngineParams, ...]
+    memories: tuple[MemoryParams, ...]
+    static_w: Number | None
+    active_w: Number | None
+    inference_overhead_s: Number
+    clock_hz: Number | None
+
+    def homes(self, weights: bool) -> tuple[MemoryParams, ...]:
+        """Memories that hold weights (or activations), the innermost first; the outermost level if none says so."""
+        found = tuple(m for m in self.memories if (m.holds_weights if weights else m.holds_activations))
+        return found or self.memories[-1:]
+
+
+def machine_of(spec: HardwareSpec) -> Machine:
+    """The numbers of a spec."""
+    clocks = [e.clock.value for e in spec.engines if e.clock]
+    return Machine(
+        id=spec.id,
+        engines=tuple(_engine(e) for e in spec.engines),
+        memories=tuple(_memory(m) for m in spec.memories),
+        static_w=_optional(spec.power.static),
+        active_w=_optional(spec.power.active),
+        inference_overhead_s=_optional(spec.overheads.inference) or 0.0,
+        clock_hz=clocks[0] if clocks else None,
+    )
+
+
+def _optional(figure: Figure | None) -> float | None:
+    return figure.value if figure else None
+
+
+def _engine(engine: Engine) -> EngineParams:
+    clock = engine.clock.value if engine.clock else None
+    peaks = {rate: figure.at(clock) for rate, figure in engine.peak.items()}
+    vector = {rate: figure.at(clock) for rate, figure in engine.vector.items()}
+    if not vector:  # one lane operation in the place of one MAC
+        rate = next(r for r in _FLOATS if r in peaks)
+        vector = {rate: peaks[rate]}
+    special = engine.special.at(clock) if engine.special else _SPECIAL_SHARE * max(vector.values())
+    sustained = engine.sustained_clock.value / clock if engine.sustained_clock and clock else 1.0
+    return EngineParams(
+        engine.id, engine.kind, dict(peaks), dict(vector), special, sustained,
+        {r: f.value for r, f in engine.achieved.items()},
+        {r: f.value for r, f in engine.energy.mac.items()}, {r: f.value for r, f in engine.energy.vector.items()},
+    )  # fmt: skip
+
+
+def _memory(memory: Memory) -> MemoryParams:
+    clock = memory.clock.value if memory.clock else None
+    energy = memory.energy
+    return MemoryParams(
+        memory.id, memory.kind, memory.read.at(clock), memory.write.at(clock),
+        memory.capacity.value if memory.capacity else np.inf, _optional(memory.achieved), _optional(memory.latency) or 0.0,
+        energy.read.value if energy else None, (energy.write or energy.read).value if energy else None,
+        "weights" in memory.holds, "activations" in memory.holds,
+    )  # fmt: skip
+
+
+def require_rate(machine: Machine, rates: Iterable[str], asked: str | None) -> dict[str, str]:
+    """For each element type the one it is computed in; PrecisionError where the machine has none.
+
+    Returns:
+        Only those that differ: {"int4": "int8"}.
+    """
+    widened = {}
+    for rate in dict.fromkeys(rates):
+        found = next((n for e in machine.engines if (n := e.native(rate))), None)
+        if found is None:
+            has = ", ".join(dict.fromkeys(r for e in machine.engines for r in e.macs_per_s))
+            how = f"--precision {asked} asks for it" if asked else "the model computes in it"
+            raise PrecisionError(f"{machine.id} has no {rate} rate, and {how}; it has {has} (try --precision {has.split(', ')[0]})")
+        if found != rate:
+            widened[rate] = found
+    return widened

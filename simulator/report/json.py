@@ -1,0 +1,112 @@
+"""The estimate as data: the JSON object that scripts rely on (docs/json.md), and tables of its rows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from simulator.errors import UsageError
+from simulator.estimator import Estimate
+from simulator.graph.graph import Graph
+
+SCHEMA = 1
+
+
+def to_dict(est: Estimate) -> dict[str, object]:
+    """The whole estimate; counts are integers, times in s, energies in J, None where the machine has no figures."""
+    return {
+        "schema": SCHEMA,
+        "model": _model(est),
+        "hardware": {
+            "id": est.hardware.id, "name": est.hardware.name, "class": est.hardware.hardware_class, "mode": est.hardware.mode,
+        },
+        "settings": {
+            "batch": est.batch, "precision": est.precision, "overlap": est.overlap, "runtime": est.runtime.id,
+        },
+        "totals": _totals(est),
+        "layers": layers(est),
+        "coverage": _coverage(est.model.graph),
+        "warnings": list(est.warnings),
+    }  # fmt: skip
+
+
+def _model(est: Estimate) -> dict[str, object]:
+    model, graph = est.model, est.model.graph
+    return {
+        "name": model.name, "opset": graph.opset, "nodes": graph.node_count, "params": model.params, "macs": model.macs,
+        "flops": model.flops, "weight_bytes": model.weight_bytes,
+        "activation_elements_total": model.activation_elements_total,
+        "activation_elements_peak": model.activation_elements_peak, "receptive_field": model.receptive_field,
+        "inputs": _tensors(graph, graph.inputs), "outputs": _tensors(graph, graph.outputs),
+    }  # fmt: skip
+
+
+def _tensors(graph: Graph, names: tuple[str, ...]) -> dict[str, object]:
+    result: dict[str, object] = {}
+    for name in names:
+        spec = graph.tensors[name]
+        result[name] = {"shape": None if spec.shape is None else list(spec.shape), "dtype": spec.dtype.name}
+    return result
+
+
+def _totals(est: Estimate) -> dict[str, object]:
+    work, cost = est.work, est.cost
+    traffic = {level: _whole(moved.sum()) for level, moved in cost.bytes_by_level.items()}
+    moved = float(work.total_bytes.sum())
+    overhead = float(cost.overhead_s.sum()) + max(est.latency_s - float(est.kernel_s.sum()), 0.0)
+    return {
+        "latency_s": est.latency_s, "bound_latency_s": est.bound_latency_s, "throughput_per_s": est.throughput_per_s,
+        "energy_j": est.energy_j, "compute_s": float(cost.compute_s.sum()), "memory_s": float(cost.memory_s.sum()),
+        "overhead_s": overhead, "bound": est.bound,
+        "arithmetic_intensity_op_per_byte": float(work.ops.sum()) / moved if moved else None,
+        "traffic_bytes": traffic, "energy_breakdown_j": dict(est.energy_parts_j),
+        "peak_activation_bytes": est.prepared.occupancy.peak_bytes, "weight_bytes": _whole(est.prepared.weight_bytes),
+        "fits": est.fits,
+        "memory": {
+            f.memory: {"needs_bytes": _whole(f.needs_bytes), "fits": f.fits, "holds": list(f.holds),
+                       "capacity_bytes": _whole(f.capacity_bytes) if np.isfinite(f.capacity_bytes) else None}
+            for f in est.memory_fit
+        },
+    }  # fmt: skip
+
+
+def _whole(value: float) -> int:
+    return round(float(value))
+
+
+def layers(est: Estimate) -> list[dict[str, object]]:
+    """One row a kernel, in the order they run."""
+    work, cost, graph = est.work, est.cost, est.prepared.graph
+    bounds = est.bounds
+    rows: list[dict[str, object]] = []
+    for i, kernel in enumerate(est.prepared.kernels):
+        moved = float(work.total_bytes[i])
+        rows.append({
+            "name": kernel.name, "op_type": graph.ops[kernel.main].op_type, "kind": str(kernel.kind),
+            "origin": [name for index in kernel.ops for name in graph.ops[index].origin],
+            "engine": est.engines[i], "rate": work.rates[i], "macs": _whole(work.macs[i]), "ops": _whole(work.ops[i]),
+            "weight_bytes": _whole(work.weight_bytes[i]), "input_bytes": _whole(work.input_bytes[i]),
+            "output_bytes": _whole(work.output_bytes[i]), "compute_s": float(cost.compute_s[i]),
+            "memory_s": float(cost.memory_s[i]), "overhead_s": float(cost.overhead_s[i]),
+            "latency_s": float(est.kernel_s[i]), "bound": bounds[i],
+            "arithmetic_intensity_op_per_byte": float(work.ops[i]) / moved if moved else None,
+            "energy_j": None if est.kernel_j is None else float(est.kernel_j[i]),
+        })  # fmt: skip
+    return rows
+
+
+def _coverage(graph: Graph) -> Mapping[str, object]:
+    return {
+        "ops_without_rule": dict(graph.coverage.ops_without_rule),
+        "tensors_without_shape": graph.coverage.tensors_without_shape,
+        "data_dependent_shapes": graph.coverage.data_dependent_shapes,
+    }
+
+
+def to_frame(est: Estimate) -> Any:
+    """One row a kernel as a pandas DataFrame."""
+    try:
+        import pandas as pd  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise UsageError("to_frame needs pandas: pip install 'nn-simulator[pandas]'") from error
+    return pd.DataFrame(layers(est))

@@ -1,0 +1,76 @@
+"""How compute and memory time combine into latency. To add a policy, decorate a function of columns here.
+
+Laws, held by tests: full ≤ layer ≤ runtime ≤ none, and no policy beats any single resource's total.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Columns of shape (..., n_kernels): compute, memory, overhead in s; `theta` is the runtime's overlap."""
+
+    compute_s: Array
+    memory_s: Array
+    overhead_s: Array
+    theta: float
+    asynchronous: bool
+
+
+Policy = Callable[[Terms], tuple[Array, Array]]
+POLICIES: Final[dict[str, Policy]] = {}
+
+
+def policy(name: str) -> Callable[[Policy], Policy]:
+    """Register an overlap policy under the name that `--overlap` takes."""
+
+    def register(function: Policy) -> Policy:
+        POLICIES[name] = function
+        return function
+
+    return register
+
+
+def _launched(busy: Array, terms: Terms) -> Array:
+    """With the launch: asynchronous launches hide behind a busy device, others add."""
+    return np.maximum(busy, terms.overhead_s) if terms.asynchronous else busy + terms.overhead_s
+
+
+@policy("runtime")
+def runtime(terms: Terms) -> tuple[Array, Array]:
+    """t = max + (1 − θ)·min of compute and memory in each kernel, θ being the runtime's overlap."""
+    longer, shorter = np.maximum(terms.compute_s, terms.memory_s), np.minimum(terms.compute_s, terms.memory_s)
+    kernels = _launched(longer + (1.0 - terms.theta) * shorter, terms)
+    return kernels, kernels.sum(axis=-1)
+
+
+@policy("none")
+def none(terms: Terms) -> tuple[Array, Array]:
+    """t = compute + memory in each kernel."""
+    kernels = _launched(terms.compute_s + terms.memory_s, terms)
+    return kernels, kernels.sum(axis=-1)
+
+
+@policy("layer")
+def layer(terms: Terms) -> tuple[Array, Array]:
+    """t = the longer of compute and memory in each kernel: double buffering within it."""
+    kernels = _launched(np.maximum(terms.compute_s, terms.memory_s), terms)
+    return kernels, kernels.sum(axis=-1)
+
+
+@policy("full")
+def full(terms: Terms) -> tuple[Array, Array]:
+    """The longest of the totals: everything overlaps with everything. Kernels get their share of it."""
+    kernels, layers = layer(terms)
+    if terms.asynchronous:
+        total = np.maximum(np.maximum(terms.compute_s.sum(axis=-1), terms.memory_s.sum(axis=-1)), terms.overhead_s.sum(axis=-1))
+    else:
+        total = np.maximum(terms.compute_s.sum(axis=-1), terms.memory_s.sum(axis=-1)) + terms.overhead_s.sum(axis=-1)
+    share = np.divide(total, layers, out=np.ones_like(total), where=layers > 0)
+    return kernels * share[..., np.newaxis], total

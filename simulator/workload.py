@@ -1,0 +1,98 @@
+"""Kernels as a table of numbers: what an estimate multiplies with a machine. It knows no hardware."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from simulator.errors import ModelError
+from simulator.graph.graph import Graph
+from simulator.kernels.types import Kernel
+from simulator.ops.work import Kind, Work
+
+Column = np.ndarray
+_EXACT = 2.0**53  # above it float64 no longer counts in ones
+
+
+@dataclass(frozen=True)
+class WorkTable:
+    """One row a kernel; columns are float64 arrays of shape (n_kernels,), counts and bytes of one inference.
+
+    `rates` and `kinds` name the element type and kernel class of each row; `gemm` is (n_kernels, 4): m, n, k, groups
+    of the row's largest matrix product, zeros without one.
+    """
+
+    names: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    rates: tuple[str, ...]
+    macs: Column
+    vector_ops: Column
+    special_ops: Column
+    weight_bytes: Column
+    input_bytes: Column
+    output_bytes: Column
+    launches: Column
+    gemm: Column
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def ops(self) -> Column:
+        """Arithmetic operations: 2 × MACs + vector + special."""
+        return 2 * self.macs + self.vector_ops + self.special_ops
+
+    @property
+    def activation_bytes(self) -> Column:
+        """Bytes of activations in and out."""
+        return self.input_bytes + self.output_bytes
+
+    @property
+    def total_bytes(self) -> Column:
+        """Compulsory traffic: every tensor at the kernel's boundary once."""
+        return self.weight_bytes + self.activation_bytes
+
+    @cached_property
+    def rate_codes(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """Distinct rates, and for each row the position of its own among them."""
+        distinct = tuple(dict.fromkeys(self.rates))
+        return distinct, np.array([distinct.index(r) for r in self.rates], np.intp)
+
+    @cached_property
+    def kind_codes(self) -> tuple[tuple[Kind, ...], np.ndarray]:
+        """Distinct kernel classes, and for each row the position of its own among them."""
+        distinct = tuple(dict.fromkeys(self.kinds))
+        return distinct, np.array([distinct.index(k) for k in self.kinds], np.intp)
+
+
+def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -> WorkTable:
+    """The table of a partitioned graph.
+
+    Raises:
+        ModelError: a count above 2^53, which float64 cannot hold exactly.
+    """
+    rows = [_row(graph, kernel, works) for kernel in kernels]
+    numbers = np.array(rows, np.float64).reshape(len(rows), 11)
+    if numbers.size and numbers.max() >= _EXACT:
+        worst = kernels[int(numbers.max(axis=1).argmax())]
+        raise ModelError(f"kernel '{worst.name}' has a count above 2^53; no machine runs that")
+    return WorkTable(
+        tuple(k.name for k in kernels), tuple(k.kind for k in kernels), tuple(k.rate for k in kernels),
+        *(numbers[:, i] for i in range(7)), gemm=numbers[:, 7:],
+    )  # fmt: skip
+
+
+def _row(graph: Graph, kernel: Kernel, works: Sequence[Work]) -> tuple[int, ...]:
+    """macs, vector ops, special ops, weight, input and output bytes, launches, and the GEMM shape of one kernel."""
+    macs = vector = special = 0
+    for index in kernel.ops:
+        work, repeat = works[index], graph.ops[index].repeat
+        macs += work.macs * repeat
+        vector += work.vector_ops * repeat
+        special += work.special_ops * repeat
+    repeat = graph.ops[kernel.main].repeat
+    shape = works[kernel.main].gemm
+    gemm = (shape.m, shape.n, shape.k, shape.groups) if shape else (0, 0, 0, 0)
+    weights, inputs, outputs = (sum(t.size_bytes for t in part) * repeat for part in (kernel.weights, kernel.inputs, kernel.outputs))
+    return (macs, vector, special, weights, inputs, outputs, repeat, *gemm)
