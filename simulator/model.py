@@ -1,5 +1,6 @@
 """A network ready to be estimated, and its counts that need no machine."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,8 @@ from simulator.ops.work import MAC_KINDS, Kind, Work
 
 # the lecture's layers: what makes an activation of its own; norms, activations and views work in place
 _LAYERS = MAC_KINDS | {Kind.POOL}
+# optimizers turn Constant nodes into initializers and keep the names of their outputs: tables, not parameters
+_CONSTANT_NODE = re.compile(r"(^|/)Constant(_\d+)?_output_\d+$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +91,7 @@ class Model:
 def _stored_tensors(graph: Graph) -> dict[str, bool]:
     """Tensors of the file that operators read during the run → whether they are learned."""
     found: dict[str, bool] = {}
-    for op in graph.ops:
+    for op in (*graph.ops, *graph.dormant):
         rule = find_rule(op.domain, op.op_type)
         for index, name in enumerate(op.inputs):
             role = rule.role(index) if rule else Input.DATA
@@ -108,7 +111,7 @@ def _is_learned(graph: Graph, source: str, role: Input, kind: Kind) -> bool:
         return False
     if role is Input.WEIGHT or (kind in MAC_KINDS and spec.rank >= 2):
         return True
-    return source in graph.initializers and (spec.dtype.is_float or (spec.dtype.is_int and 0 < spec.dtype.bits <= 8))
+    return source in graph.initializers and not _CONSTANT_NODE.search(source) and (spec.dtype.is_float or (spec.dtype.is_int and 0 < spec.dtype.bits <= 8))
 
 
 def _receptive_field(graph: Graph) -> int:

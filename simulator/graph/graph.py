@@ -28,7 +28,8 @@ class Graph:
 
     `ops` are in an order in which they can run. `values` holds small tensors known before the run. `stored` maps a
     weight to the tensors of the file it was computed from (itself, if it stands there as it is). `node_count` counts
-    the nodes of the file; `notes` say what was assumed.
+    the nodes of the file; `notes` say what was assumed. `output_names` are the names of the outputs in the file, where
+    inlining gave the tensors others. `dormant` are operators of branches not taken: their weights are part of the model.
     """
 
     name: str
@@ -37,12 +38,14 @@ class Graph:
     tensors: Mapping[str, TensorSpec]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    output_names: tuple[str, ...] = ()
     values: Mapping[str, np.ndarray] = field(default_factory=dict)
     stored: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     initializers: frozenset[str] = frozenset()
     node_count: int = 0
     coverage: Coverage = Coverage()
     notes: tuple[str, ...] = ()
+    dormant: tuple[Op, ...] = ()
 
     def inputs_of(self, op: Op) -> tuple[TensorSpec | None, ...]:
         """Input tensors of `op`, None where one is omitted."""

@@ -275,5 +275,9 @@ def non_max_suppression(op: OpView) -> Work:
 # how large the image is, and what decoding costs, depends on the stream
 rule("ImageDecoder", kind=Kind.OTHER, shape=lambda _: [Out(None, UINT8)],
      example=Example((t(1024, dtype="uint8"),), (None,)))(nothing)  # fmt: skip
-rule("DecodeImage", "EncodeImage", domain=MS_EXTENSIONS, kind=Kind.OTHER, shape=lambda _: [Out(None, UINT8)],
-     example=Example((t(1024, dtype="uint8"),), (None,)))(nothing)  # fmt: skip
+# an encoder is there to make it smaller: at most the bytes of the image itself
+rule("EncodeImage", domain=MS_EXTENSIONS, kind=Kind.OTHER, shape=lambda op: [Out((op.elements(0),), UINT8, bound=True)],
+     example=Example((t(8, 8, 3, dtype="uint8"),), ((192,),)))(nothing)  # fmt: skip
+# a stream has no largest image: an ImageNet-sized one stands in for it, and is counted as depending on data
+rule("DecodeImage", domain=MS_EXTENSIONS, kind=Kind.OTHER, shape=lambda _: [Out((224, 224, 3), UINT8, bound=True)],
+     example=Example((t(1024, dtype="uint8"),), ((224, 224, 3),)))(nothing)  # fmt: skip

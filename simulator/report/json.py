@@ -37,14 +37,14 @@ def _model(est: Estimate) -> dict[str, object]:
         "flops": model.flops, "weight_bytes": model.weight_bytes,
         "activation_elements_total": model.activation_elements_total,
         "activation_elements_peak": model.activation_elements_peak, "receptive_field": model.receptive_field,
-        "inputs": _tensors(graph, graph.inputs), "outputs": _tensors(graph, graph.outputs),
+        "inputs": _tensors(graph, graph.inputs), "outputs": _tensors(graph, graph.outputs, graph.output_names),
     }  # fmt: skip
 
 
-def _tensors(graph: Graph, names: tuple[str, ...]) -> dict[str, object]:
+def _tensors(graph: Graph, tensors: tuple[str, ...], names: tuple[str, ...] = ()) -> dict[str, object]:
     result: dict[str, object] = {}
-    for name in names:
-        spec = graph.tensors[name]
+    for tensor, name in zip(tensors, names or tensors, strict=True):
+        spec = graph.tensors[tensor]
         result[name] = {"shape": None if spec.shape is None else list(spec.shape), "dtype": spec.dtype.name}
     return result
 

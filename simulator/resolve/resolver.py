@@ -87,6 +87,7 @@ class Resolver:
         self.stored: dict[str, tuple[str, ...]] = {}
         self.initializers: set[str] = set()
         self.ops: list[Op] = []
+        self.dormant: list[Op] = []  # operators of branches that are not taken
         self.notes: list[str] = []
         self.bounds: set[str] = set()  # tensors whose shape is an upper bound that depends on data
         self.bounded: set[str] = set()  # those, and what is computed from them
@@ -291,8 +292,9 @@ class Resolver:
         coverage = Coverage(dict(counts), shapeless, len(self.bounds & used))
         values = {n: v for n, v in self._values.items() if v is not None}
         return Graph(
-            self.raw.name, self.raw.opset, ops, self.tensors, self.inputs, self.outputs, values, self.stored,
-            frozenset(self.initializers), self.node_count, coverage, tuple(dict.fromkeys(self.notes)),
+            self.raw.name, self.raw.opset, ops, self.tensors, self.inputs, self.outputs,
+            tuple(v.name for v in self.raw.graph.outputs), values, self.stored, frozenset(self.initializers),
+            self.node_count, coverage, tuple(dict.fromkeys(self.notes)), tuple(self.dormant),
         )  # fmt: skip
 
     def _is_arithmetic_of_shapes(self, op: Op) -> bool:

@@ -34,25 +34,26 @@ def _enter(resolver: Resolver, graph: RawGraph, scope: Scope, label: str) -> Sco
 def branch(resolver: Resolver, node: RawNode, scope: Scope, repeat: int, depth: int, label: str) -> None:
     """If: see the module's docstring."""
     condition = resolver.value(scope.find(node.inputs[0])) if node.inputs else None
+    known = None
     if condition is not None and condition.size:
-        names = ["then_branch" if condition.ravel()[0] else "else_branch"]
-    else:
-        names = ["then_branch", "else_branch"]
+        known = "then_branch" if condition.ravel()[0] else "else_branch"
     branches: list[tuple[tuple[int, int], list[Op], list[str], str]] = []
-    for name in names:
+    for name in ("then_branch", "else_branch"):
         try:
             branches.append(_resolved_branch(resolver, node, name, scope, repeat, depth, label))
         except ShapeError as error:
-            if len(names) == 1:
+            if name == known:
                 raise
-            resolver.notes.append(f"If '{label}': {name} cannot run on these inputs: {error}")
+            if known is None:
+                resolver.notes.append(f"If '{label}': {name} cannot run on these inputs: {error}")
     if not branches:
         for name in node.outputs:
             _define(resolver, scope, name, TensorSpec(name, None, UNDEFINED), None)
         return
-    _, ops, outputs, taken = max(branches, key=lambda b: b[0])
+    _, ops, outputs, taken = max(branches, key=lambda b: (b[3] == known, b[0]))
     resolver.ops += ops
-    if len(branches) > 1 and ops:
+    resolver.dormant += [op for branch in branches if branch[3] != taken for op in branch[1]]
+    if known is None and len(branches) > 1 and ops:
         resolver.notes.append(f"If '{label}': the condition depends on data; counted {taken}, the larger branch")
     for name, inner_name in zip(node.outputs, outputs, strict=False):
         scope.names[name] = inner_name
@@ -105,7 +106,7 @@ def loop(resolver: Resolver, node: RawNode, scope: Scope, repeat: int, depth: in
         spec = resolver.tensors[results[index]]
         if index < len(carried):
             before = resolver.tensors[carried[index]].shape if carried[index] else spec.shape
-            shape = _grown(before, spec.shape, trips)
+            shape = spec.shape if results[index] in resolver.bounded else _grown(before, spec.shape, trips)
         else:
             shape = None if spec.shape is None else (trips, *spec.shape)
         _define(resolver, scope, name, spec, shape)
