@@ -37,10 +37,7 @@ def load_model(
     """
     shapes = {name: tuple(int(d) for d in shape) for name, shape in (input_shapes or {}).items()}
     options = DimOptions(batch, dict(dims or {}), shapes)
-    if _is_file(model):
-        raw = read_onnx(Path(model))
-    else:
-        raw = parse_model(_recipe_bytes(str(model)), str(model))
+    raw = read_onnx(Path(model)) if _is_file(model) else parse_model(_recipe_bytes(str(model)), str(model))
     return Model(resolve(raw, options, allow_unknown=allow_unknown))
 
 
@@ -77,6 +74,7 @@ def estimate(
     precision: str | None = None,
     overlap: str | None = None,
     runtime: str | None = None,
+    per_op: bool = False,
 ) -> Estimate:
     """Latency, energy and memory of one inference.
 
@@ -87,6 +85,7 @@ def estimate(
             None takes the element types of the file.
         overlap: `none`, `layer`, `full`, or None for the runtime's own.
         runtime: id or YAML file of a runtime profile; None for the machine's default.
+        per_op: fuse nothing: every operator is a kernel of its own.
 
     Raises:
         PrecisionError: the machine has no rate for the element type.
@@ -94,7 +93,10 @@ def estimate(
     """
     spec = hardware if isinstance(hardware, HardwareSpec) else load_hardware(hardware)
     network = model if isinstance(model, Model) else load_model(model)
-    return _estimate(network, spec, load_runtime(runtime or spec.runtime or "ideal"), precision=precision, overlap=overlap)
+    profile = load_runtime(runtime or spec.runtime or "ideal")
+    if per_op:
+        profile = profile.model_copy(update={"fusion": tuple(r for r in profile.fusion if r == "quantize")})
+    return _estimate(network, spec, profile, precision=precision, overlap=overlap)
 
 
 __all__ = ["estimate", "load_hardware", "load_model"]

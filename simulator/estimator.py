@@ -6,24 +6,26 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.cost.bound import bound_s
-from simulator.cost.table import CostTable, Limits, cost_table
+from simulator.cost.limits import Limits
+from simulator.cost.table import CostTable, cost_table
 from simulator.errors import UsageError, did_you_mean
 from simulator.graph.graph import Graph
 from simulator.kernels.partition import partition
 from simulator.kernels.types import Kernel
 from simulator.machine.params import Machine, machine_of, require_rate
-from simulator.machine.runtime import RuntimeSpec
+from simulator.machine.runtime import Profile, RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.schedule.memory import Fit, Occupancy, fit, occupancy
 from simulator.schedule.overlap import POLICIES, Terms
-from simulator.schedule.placement import place
+from simulator.schedule.placement import place, place_rate
 from simulator.transform.precision import PRECISIONS, precision_of, with_precision
 from simulator.workload import WorkTable, work_table
 
-Array = np.ndarray
+Array = NDArray[np.float64]
 Bound = Literal["compute", "memory", "overhead"]
 
 
@@ -84,6 +86,25 @@ class Estimate:
         return all(f.fits for f in self.memory_fit)
 
     @property
+    def main_rate(self) -> str:
+        """The element type in which most arithmetic is done."""
+        totals: dict[str, float] = {}
+        for rate, ops in zip(self.work.rates, self.work.ops, strict=True):
+            totals[rate] = totals.get(rate, 0.0) + float(ops)
+        return max(totals, key=lambda r: totals[r]) if totals else "fp32"
+
+    @property
+    def ridge_op_per_byte(self) -> float:
+        """Peak OP/s in the main element type over the bandwidth of the outermost memory that activations live in.
+
+        Networks and kernels of lower arithmetic intensity are bound by memory, those of higher by compute.
+        """
+        machine = machine_of(self.hardware)
+        engine = place_rate(machine, self.main_rate)
+        peak = engine.macs_per_s[engine.native(self.main_rate) or self.main_rate]
+        return float(2 * np.max(peak) / np.max(machine.homes(weights=False)[-1].read_bytes_per_s))
+
+    @property
     def bounds(self) -> tuple[Bound, ...]:
         """What bounds each kernel: the largest of its compute, memory and overhead."""
         names: tuple[Bound, ...] = ("compute", "memory", "overhead")
@@ -130,7 +151,12 @@ def _with_math(work: WorkTable, math: str) -> WorkTable:
 
 
 def estimate(
-    model: Model, hardware: HardwareSpec, runtime: RuntimeSpec, *, precision: str | None = None, overlap: str | None = None
+    model: Model,
+    hardware: HardwareSpec,
+    runtime: RuntimeSpec,
+    *,
+    precision: str | None = None,
+    overlap: str | None = None,
 ) -> Estimate:
     """Predict one inference of `model` on `hardware` under `runtime`.
 
@@ -147,11 +173,12 @@ def estimate(
     machine = machine_of(hardware)
     widened = require_rate(machine, prepared.work.rates, precision)
     placement = place(prepared.work, machine)
-    cost = cost_table(prepared.work, machine, Limits(runtime), placement)
-    terms = Terms(cost.compute_s, cost.memory_s, cost.overhead_s, runtime.overlap.value, runtime.asynchronous)
+    profile = runtime.profile(hardware.engines[0].kind)
+    cost = cost_table(prepared.work, machine, Limits(profile, runtime.measured_limits), placement)
+    terms = Terms(cost.compute_s, cost.memory_s, cost.overhead_s, profile.overlap.value, profile.asynchronous)
     kernel_s, total = POLICIES[policy](terms)
-    latency = float(total) + _fixed_s(machine, runtime)
-    bound = float(bound_s(prepared.work, machine, runtime, placement, prepared.weight_bytes + prepared.boundary_bytes))
+    latency = float(total) + _fixed_s(machine, profile)
+    bound = float(bound_s(prepared.work, machine, profile, placement, prepared.weight_bytes + prepared.boundary_bytes))
     energy, parts, kernel_j = _energy(cost, machine, kernel_s, latency)
     fits = fit(machine, prepared.weight_bytes, float(prepared.occupancy.peak_bytes))
     return Estimate(
@@ -160,10 +187,12 @@ def estimate(
     )  # fmt: skip
 
 
-def _fixed_s(machine: Machine, runtime: RuntimeSpec) -> float:
+def _fixed_s(machine: Machine, profile: Profile) -> float:
     """What every inference pays once, whatever the network."""
     clock = machine.clock_hz
-    return float(np.min(machine.inference_overhead_s)) + runtime.inference_overhead.at(None if clock is None else float(np.min(clock)))
+    return float(np.min(machine.inference_overhead_s)) + profile.inference_overhead.seconds(
+        None if clock is None else float(np.min(clock))
+    )
 
 
 def _energy(
@@ -175,7 +204,11 @@ def _energy(
     """
     if machine.active_w is not None:
         power = float(np.min(machine.active_w))
-        return power * latency_s, {"compute": None, "memory": None, "static": None, "active": power * latency_s}, kernel_s * power
+        return (
+            power * latency_s,
+            {"compute": None, "memory": None, "static": None, "active": power * latency_s},
+            kernel_s * power,
+        )
     static = None if machine.static_w is None else float(np.min(machine.static_w)) * latency_s
     compute = None if cost.compute_j is None else float(cost.compute_j.sum(axis=-1))
     memory = None if cost.memory_j is None else float(cost.memory_j.sum(axis=-1))
@@ -205,5 +238,6 @@ def _warnings(model: Model, hardware: HardwareSpec, widened: Mapping[str, str], 
         found.append(f"{hardware.id} has no static power: energy is arithmetic and data movement only")
     unsourced = hardware.unsourced()
     if unsourced:
-        found.append(f"{len(unsourced)} figure(s) of {hardware.id} have no source: {', '.join(unsourced[:3])}{' …' if len(unsourced) > 3 else ''}")
+        shown = ", ".join(unsourced[:3]) + (" …" if len(unsourced) > 3 else "")
+        found.append(f"{len(unsourced)} figure(s) of {hardware.id} have no source: {shown}")
     return tuple(dict.fromkeys(found))

@@ -111,7 +111,11 @@ def _is_learned(graph: Graph, source: str, role: Input, kind: Kind) -> bool:
         return False
     if role is Input.WEIGHT or (kind in MAC_KINDS and spec.rank >= 2):
         return True
-    return source in graph.initializers and not _CONSTANT_NODE.search(source) and (spec.dtype.is_float or (spec.dtype.is_int and 0 < spec.dtype.bits <= 8))
+    return (
+        source in graph.initializers
+        and not _CONSTANT_NODE.search(source)
+        and (spec.dtype.is_float or (spec.dtype.is_int and 0 < spec.dtype.bits <= 8))
+    )
 
 
 def _receptive_field(graph: Graph) -> int:
@@ -137,6 +141,3 @@ def _window(graph: Graph, op_type: str, inputs: tuple[str, ...], kernel: object,
         sides = next((t.shape[2:] for n in inputs[1:] if (t := graph.tensors.get(n)) and t.shape and len(t.shape) > 2), ())
     steps = strides if isinstance(strides, tuple) else ()
     return max(sides, default=1), max(steps, default=1)
-
-
-

@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 
 from simulator.errors import UnitError, did_you_mean
 
-_DECIMAL: Final = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}  # fmt: skip
+_DECIMAL: Final = {
+    "f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18,
+}  # fmt: skip
 _BINARY: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50}
 
 # dimension → unit → factor to SI. The first unit of a dimension is the one it is written in.
@@ -102,7 +104,8 @@ def example(dimension: str) -> str:
     samples = {
         "bytes": "'320 KiB'", "bytes_per_s": "'3.35 TB/s'", "hertz": "'216 MHz'", "seconds": "'5 us'", "joules": "'2 mJ'",
         "joules_per_byte": "'4 pJ/bit'", "watts": "'350 W'", "metres": "'7 nm'", "macs_per_s": "'312 TFLOP/s' or '2 MAC/cycle'",
-        "ops_per_s": "'19.5 TOP/s'", "joules_per_mac": "'0.5 pJ'", "joules_per_op": "'0.2 pJ'", "count": "'108'", "ratio": "'0.85'",
+        "ops_per_s": "'19.5 TOP/s'", "joules_per_mac": "'0.5 pJ'", "joules_per_op": "'0.2 pJ'", "count": "'108'",
+        "ratio": "'0.85'",
     }  # fmt: skip
     return samples[dimension]
 
@@ -123,7 +126,12 @@ def format_si(value: float, unit: str, digits: int = 3) -> str:
         return f"0 {unit}".rstrip()
     prefix = _prefix(float(f"{value:.{digits}g}"))
     scaled = value / 10.0 ** _DECIMAL[prefix]
-    return f"{_significant(scaled, digits)} {prefix}{unit}".rstrip()
+    return f"{_significant(scaled, digits)} {'µ' if prefix == 'u' else prefix}{unit}".rstrip()
+
+
+def format_count(value: float, digits: int = 3) -> str:
+    """`4.09 G`: a plain number; no prefix below a thousand."""
+    return format_si(value, "", digits) if abs(value) >= 1000 else f"{value:.{digits}g}"
 
 
 def format_bytes(value: float, digits: int = 3) -> str:

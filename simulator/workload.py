@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.errors import ModelError
 from simulator.graph.graph import Graph
 from simulator.kernels.types import Kernel
 from simulator.ops.work import Kind, Work
 
-Column = np.ndarray
+Column = NDArray[np.float64]
 _EXACT = 2.0**53  # above it float64 no longer counts in ones
 
 
@@ -78,9 +79,18 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -
         worst = kernels[int(numbers.max(axis=1).argmax())]
         raise ModelError(f"kernel '{worst.name}' has a count above 2^53; no machine runs that")
     return WorkTable(
-        tuple(k.name for k in kernels), tuple(k.kind for k in kernels), tuple(k.rate for k in kernels),
-        *(numbers[:, i] for i in range(7)), gemm=numbers[:, 7:],
-    )  # fmt: skip
+        names=tuple(k.name for k in kernels),
+        kinds=tuple(k.kind for k in kernels),
+        rates=tuple(k.rate for k in kernels),
+        macs=numbers[:, 0],
+        vector_ops=numbers[:, 1],
+        special_ops=numbers[:, 2],
+        weight_bytes=numbers[:, 3],
+        input_bytes=numbers[:, 4],
+        output_bytes=numbers[:, 5],
+        launches=numbers[:, 6],
+        gemm=numbers[:, 7:],
+    )
 
 
 def _row(graph: Graph, kernel: Kernel, works: Sequence[Work]) -> tuple[int, ...]:
@@ -94,5 +104,7 @@ def _row(graph: Graph, kernel: Kernel, works: Sequence[Work]) -> tuple[int, ...]
     repeat = graph.ops[kernel.main].repeat
     shape = works[kernel.main].gemm
     gemm = (shape.m, shape.n, shape.k, shape.groups) if shape else (0, 0, 0, 0)
-    weights, inputs, outputs = (sum(t.size_bytes for t in part) * repeat for part in (kernel.weights, kernel.inputs, kernel.outputs))
+    weights, inputs, outputs = (
+        sum(t.size_bytes for t in part) * repeat for part in (kernel.weights, kernel.inputs, kernel.outputs)
+    )
     return (macs, vector, special, weights, inputs, outputs, repeat, *gemm)

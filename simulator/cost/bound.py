@@ -5,24 +5,28 @@ must cross each level when whatever fits on chip is still there from the last ru
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.cost.compute import compute_s
+from simulator.cost.limits import Limits
 from simulator.cost.traffic import level_bytes
 from simulator.machine.params import EngineParams, Machine, Number
-from simulator.machine.runtime import RuntimeSpec
+from simulator.machine.runtime import Profile
 from simulator.workload import WorkTable
 
-Array = np.ndarray
+Array = NDArray[np.float64]
 
 
-def bound_s(work: WorkTable, machine: Machine, runtime: RuntimeSpec, placement: tuple[EngineParams, ...], footprint_bytes: float) -> Array:
+def bound_s(
+    work: WorkTable, machine: Machine, profile: Profile, placement: tuple[EngineParams, ...], footprint_bytes: float
+) -> Array:
     """Lower bound of the latency, shape (...).
 
     `footprint_bytes` is what a run must touch at least once: weights, inputs and outputs of the network. Of it, all but
     what the on-chip memories in front of a level hold must cross that level.
     """
-    compute = compute_s(work, runtime, placement, ideal=True).sum(axis=-1)
-    return np.maximum(compute, minimal_memory_s(work, machine, footprint_bytes))
+    compute = compute_s(work, Limits(profile, ideal=True), placement).sum(axis=-1)
+    return np.asarray(np.maximum(compute, minimal_memory_s(work, machine, footprint_bytes)))
 
 
 def minimal_memory_s(work: WorkTable, machine: Machine, footprint_bytes: float) -> Array:

@@ -3,25 +3,31 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
+from simulator.cost.limits import Limits
 from simulator.machine.params import EngineParams, Number
-from simulator.machine.runtime import RuntimeSpec
 from simulator.ops.work import Kind
 from simulator.workload import WorkTable
 
-Array = np.ndarray
+Array = NDArray[np.float64]
 
 
-def compute_s(work: WorkTable, runtime: RuntimeSpec, placement: tuple[EngineParams, ...], *, ideal: bool) -> Array:
-    """t = MACs / (peak · efficiency) + vector ops / (vector rate · efficiency) + special ops / special rate.
+def compute_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
+    """T = MACs / (peak · efficiency) + vector ops / (vector rate · efficiency) + special ops / special rate.
 
-    `ideal` takes every efficiency as 1 and the highest clock, and lets the units run beside each other (the largest
-    term counts); otherwise the terms add, at the sustained clock.
+    The ideal limit takes every efficiency as 1 and the highest clock, and lets the units run beside each other (the
+    largest term counts); otherwise the terms add, at the sustained clock.
     """
-    mac = work.macs / gather(placement, work, lambda e, rate, kind: _mac_rate(e, rate, kind, runtime, ideal=ideal))
-    vector_share = 1.0 if ideal else runtime.vector_efficiency.value
-    vector = work.vector_ops / (gather(placement, work, lambda e, rate, _: e.vector_rate(rate) * _clock(e, ideal=ideal)) * vector_share)
-    special = work.special_ops / (gather(placement, work, lambda e, *_: e.special_ops_per_s * _clock(e, ideal=ideal)) * vector_share)
+    ideal = limits.ideal
+    mac = work.macs / gather(placement, work, lambda e, rate, kind: _mac_rate(e, rate, kind, limits))
+    vector_share = 1.0 if ideal else limits.profile.vector_efficiency.value
+    vector = work.vector_ops / (
+        gather(placement, work, lambda e, rate, _: e.vector_rate(rate) * _clock(e, ideal=ideal)) * vector_share
+    )
+    special = work.special_ops / (
+        gather(placement, work, lambda e, *_: e.special_ops_per_s * _clock(e, ideal=ideal)) * vector_share
+    )
     return np.maximum(np.maximum(mac, vector), special) if ideal else mac + vector + special
 
 
@@ -29,22 +35,20 @@ def _clock(engine: EngineParams, *, ideal: bool) -> Number:
     return 1.0 if ideal else engine.sustained
 
 
-def _mac_rate(engine: EngineParams, rate: str, kind: Kind, runtime: RuntimeSpec, *, ideal: bool) -> Number:
+def _mac_rate(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Number:
     """MACs per second of a kernel class in an element type (the engine's next wider one where it has no own)."""
     native = engine.native(rate)
     assert native is not None, "checked by require_rate"
     peak = engine.macs_per_s[native]
-    if ideal:
+    if limits.ideal:
         return peak
-    efficiency = runtime.efficiency_of(engine.kind, kind)
-    if not runtime.measured_limits:
+    efficiency = limits.profile.efficiency_of(kind)
+    if not limits.measured:
         return peak * engine.sustained * efficiency
     return peak * np.minimum(engine.sustained * efficiency, engine.achieved.get(native, 1.0))
 
 
-def gather(
-    placement: tuple[EngineParams, ...], work: WorkTable, number: Callable[[EngineParams, str, Kind], Number]
-) -> Array:
+def gather(placement: tuple[EngineParams, ...], work: WorkTable, number: Callable[[EngineParams, str, Kind], Number]) -> Array:
     """A number of each kernel's engine, element type and class as a column of shape (..., n_kernels)."""
     keys = list(zip((e.id for e in placement), work.rates, work.kinds, strict=True))
     distinct = list(dict.fromkeys(keys))

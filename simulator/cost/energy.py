@@ -1,13 +1,14 @@
 """Energy: operations times energy per operation, bytes times energy per byte, and power times time."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.cost.compute import gather
 from simulator.cost.traffic import Moved
 from simulator.machine.params import EngineParams, Machine, Number
 from simulator.workload import WorkTable
 
-Array = np.ndarray
+Array = NDArray[np.float64]
 
 
 def kernel_energy(

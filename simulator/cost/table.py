@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.cost.compute import compute_s
 from simulator.cost.energy import kernel_energy
+from simulator.cost.limits import Limits
 from simulator.cost.traffic import level_bytes, level_s
 from simulator.machine.params import EngineParams, Machine
-from simulator.machine.runtime import RuntimeSpec
 from simulator.workload import WorkTable
 
-Array = np.ndarray
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -36,29 +37,21 @@ class CostTable:
     memory_j: Array | None
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How near to the machine's peaks: the expected answer uses a runtime's efficiencies, the bound none."""
-
-    runtime: RuntimeSpec
-    ideal: bool = False
-
-
 def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> CostTable:
     """Cost of every kernel. `placement` is the engine that runs each of them."""
     shape = np.broadcast_shapes(np.shape(machine.engines[0].sustained), (len(work),))
     moved = level_bytes(work, machine)
-    seconds = level_s(moved, machine, limits.runtime, ideal=limits.ideal)
-    theta = 1.0 if limits.ideal else limits.runtime.overlap.value
+    seconds = level_s(moved, machine, limits)
+    theta = 1.0 if limits.ideal else limits.profile.overlap.value
     longest = np.zeros(len(work))
     total = np.zeros(len(work))
     for level in seconds.values():
         longest, total = np.maximum(longest, level), total + level
     memory_s = longest + (1.0 - theta) * (total - longest)
-    overhead = 0.0 if limits.ideal else limits.runtime.kernel_overhead.at(_scalar(machine.clock_hz))
+    overhead = 0.0 if limits.ideal else limits.profile.kernel_overhead.seconds(_scalar(machine.clock_hz))
     compute_j, memory_j = kernel_energy(work, machine, placement, moved)
     return CostTable(
-        compute_s=np.broadcast_to(compute_s(work, limits.runtime, placement, ideal=limits.ideal), shape),
+        compute_s=np.broadcast_to(compute_s(work, limits, placement), shape),
         memory_s=np.broadcast_to(memory_s, shape),
         overhead_s=np.broadcast_to(overhead * work.launches, shape),
         bytes_by_level={level: read + written for level, (read, written) in moved.items()},

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
+from simulator.cost.limits import Limits
 from simulator.machine.params import Machine, MemoryParams, Number
-from simulator.machine.runtime import RuntimeSpec
 from simulator.workload import WorkTable
 
-Array = np.ndarray
+Array = NDArray[np.float64]
 Moved = Mapping[str, tuple[Array, Array]]  # memory id → bytes read, bytes written, each (..., n_kernels)
 
 
@@ -45,19 +46,19 @@ def _weight_shares(work: WorkTable, machine: Machine) -> list[tuple[MemoryParams
     return [*shares, (homes[-1], left)]
 
 
-def level_s(moved: Moved, machine: Machine, runtime: RuntimeSpec, *, ideal: bool) -> dict[str, Array]:
+def level_s(moved: Moved, machine: Machine, limits: Limits) -> dict[str, Array]:
     """Seconds each level is busy: bytes over bandwidth times the achieved fraction."""
     memories = {m.id: m for m in machine.memories}
     result = {}
     for level, (read, written) in moved.items():
         memory = memories[level]
-        share = 1.0 if ideal else _achieved(memory, runtime)
+        share = 1.0 if limits.ideal else _achieved(memory, limits)
         result[level] = read / (memory.read_bytes_per_s * share) + written / (memory.write_bytes_per_s * share)
     return result
 
 
-def _achieved(memory: MemoryParams, runtime: RuntimeSpec) -> Number:
+def _achieved(memory: MemoryParams, limits: Limits) -> Number:
     """Fraction of the bandwidth that is reached: the memory's own measured one, else the runtime's."""
-    if memory.achieved is not None and runtime.measured_limits:
+    if memory.achieved is not None and limits.measured:
         return memory.achieved
-    return runtime.bandwidth.value
+    return limits.profile.bandwidth.value

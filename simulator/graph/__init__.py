@@ -1,0 +1,1 @@
+"""What a network is: tensors, operators, the flat graph."""

@@ -1,0 +1,1 @@
+"""Reads files: ONNX structure, YAML, the catalogue."""

@@ -169,7 +169,7 @@ _SINGLE: dict[int, _Read] = {
     4: lambda v, _: _maybe_text(v),
     5: lambda v, _: _tensor(wire.expect_bytes(v)),
     6: lambda v, depth: _graph(wire.expect_bytes(v), depth + 1),
-    14: lambda v, _: None,  # a type, used by Optional only
+    14: lambda *_: None,  # a type, used by Optional only
     22: lambda v, _: _sparse_tensor(wire.expect_bytes(v)),
 }
 _MANY: dict[int, _ReadMany] = {
@@ -236,7 +236,8 @@ def _numbers(typed: list[tuple[int, int | memoryview]], dims: tuple[int, ...]) -
 
 def _sparse_tensor(buffer: memoryview) -> RawTensor:
     """A sparse tensor counts with its dense shape and the type of its values; its values are not decoded."""
-    values, dims = None, []
+    values = None
+    dims: list[int] = []
     for number, value in wire.fields(buffer):
         if number == 1:
             values = _tensor(wire.expect_bytes(value))

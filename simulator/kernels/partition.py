@@ -227,11 +227,8 @@ def _partly_read(state: Partitioner, index: int, position: int, spec: TensorSpec
 def _writes(state: Partitioner, members: list[int]) -> tuple[TensorSpec, ...]:
     """Tensors that leave the kernel: read by other kernels, through views too, or outputs of the graph."""
     inside = set(members)
-    result = []
-    for name in chain.from_iterable(state.graph.ops[i].outputs for i in members):
-        if name and _leaves(state, name, inside):
-            result.append(state.graph.tensors[name])
-    return tuple(result)
+    names = chain.from_iterable(state.graph.ops[i].outputs for i in members)
+    return tuple(state.graph.tensors[name] for name in names if name and _leaves(state, name, inside))
 
 
 def _leaves(state: Partitioner, name: str, inside: set[int]) -> bool:

@@ -95,14 +95,18 @@ def residual(partition: Partition, index: int) -> int | None:
     if partition.op(index).op_type not in ("Add", "Sum", "Sub", "Mul"):
         return None
     for kernel, feed in _latest_feeds(partition, index):
-        if partition.kernel_kinds(kernel) & MAC_KINDS and partition.is_only_reader(index, feed) and _same_size(partition, index, feed):
+        if (
+            partition.kernel_kinds(kernel) & MAC_KINDS
+            and partition.is_only_reader(index, feed)
+            and _same_size(partition, index, feed)
+        ):
             return kernel
     return None
 
 
 @fusion("gate")
 def gate(partition: Partition, index: int) -> int | None:
-    """x · f(x) (SiLU, hard-swish, GELU) stays in the kernel that made x, though x has two readers."""
+    """X · f(x) (SiLU, hard-swish, GELU) stays in the kernel that made x, though x has two readers."""
     if partition.kind(index) not in _ELEMENTWISE:
         return None
     kernels = partition.producers(index)

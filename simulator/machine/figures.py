@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 
-from simulator.errors import did_you_mean
+from simulator.errors import UnitError, did_you_mean
 from simulator.units import parse
 
 
@@ -38,13 +38,18 @@ class Figure:
             return False
         return bool(self.note) if self.kind is Provenance.ESTIMATED else bool(self.source)
 
-    def at(self, clock_hz: float | None) -> float:
-        """The value in SI per second, with a per-cycle figure multiplied by the clock."""
-        if not self.per_cycle:
-            return self.value
+    def rate(self, clock_hz: float | None) -> float:
+        """A rate per second; one per cycle is multiplied by the clock."""
+        return self.value * self._clock(clock_hz) if self.per_cycle else self.value
+
+    def seconds(self, clock_hz: float | None) -> float:
+        """A time in seconds; one in cycles is divided by the clock."""
+        return self.value / self._clock(clock_hz) if self.per_cycle else self.value
+
+    def _clock(self, clock_hz: float | None) -> float:
         if clock_hz is None:
-            raise ValueError(f"'{self.text}' is per cycle, but there is no clock")
-        return self.value * clock_hz
+            raise UnitError(f"'{self.text}' counts cycles, but the machine gives no clock")
+        return clock_hz
 
 
 _KEYS = ("value", "kind", "source", "note")
@@ -81,21 +86,20 @@ def _text(figure: Figure) -> str:
     return figure.text
 
 
-def _type(dimension: str, *, zero: bool = False) -> Any:
-    return Annotated[Figure, BeforeValidator(_reader(dimension, zero=zero)), PlainSerializer(_text)]
+_SHOWN = PlainSerializer(_text)
 
-
-Bytes = _type("bytes")
-BytesPerS = _type("bytes_per_s")
-Hertz = _type("hertz")
-Seconds = _type("seconds", zero=True)
-JoulesPerByte = _type("joules_per_byte", zero=True)
-JoulesPerMac = _type("joules_per_mac", zero=True)
-JoulesPerOp = _type("joules_per_op", zero=True)
-Watts = _type("watts", zero=True)
-Metres = _type("metres")
-MacsPerS = _type("macs_per_s")
-OpsPerS = _type("ops_per_s")
-Ratio = _type("ratio")
-Fraction = _type("ratio", zero=True)
-Count = _type("count")
+# what a field of a data file may hold: a figure of one dimension; zero only where nothing can be meant by it
+Bytes = Annotated[Figure, BeforeValidator(_reader("bytes", zero=False)), _SHOWN]
+BytesPerS = Annotated[Figure, BeforeValidator(_reader("bytes_per_s", zero=False)), _SHOWN]
+Hertz = Annotated[Figure, BeforeValidator(_reader("hertz", zero=False)), _SHOWN]
+Seconds = Annotated[Figure, BeforeValidator(_reader("seconds", zero=True)), _SHOWN]
+JoulesPerByte = Annotated[Figure, BeforeValidator(_reader("joules_per_byte", zero=True)), _SHOWN]
+JoulesPerMac = Annotated[Figure, BeforeValidator(_reader("joules_per_mac", zero=True)), _SHOWN]
+JoulesPerOp = Annotated[Figure, BeforeValidator(_reader("joules_per_op", zero=True)), _SHOWN]
+Watts = Annotated[Figure, BeforeValidator(_reader("watts", zero=True)), _SHOWN]
+Metres = Annotated[Figure, BeforeValidator(_reader("metres", zero=False)), _SHOWN]
+MacsPerS = Annotated[Figure, BeforeValidator(_reader("macs_per_s", zero=False)), _SHOWN]
+OpsPerS = Annotated[Figure, BeforeValidator(_reader("ops_per_s", zero=False)), _SHOWN]
+Ratio = Annotated[Figure, BeforeValidator(_reader("ratio", zero=False)), _SHOWN]
+Fraction = Annotated[Figure, BeforeValidator(_reader("ratio", zero=True)), _SHOWN]
+Count = Annotated[Figure, BeforeValidator(_reader("count", zero=False)), _SHOWN]

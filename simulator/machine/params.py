@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.errors import PrecisionError
 from simulator.machine.figures import Figure
 from simulator.machine.spec import Engine, HardwareSpec, Memory
 
-Number = np.ndarray | float
+Number = NDArray[np.float64] | float
 
 # what a machine without a native rate computes in instead: the next wider type that holds every value
 _WIDER: Mapping[str, tuple[str, ...]] = {
@@ -109,15 +110,15 @@ def _optional(figure: Figure | None) -> float | None:
 
 def _engine(engine: Engine) -> EngineParams:
     clock = engine.clock.value if engine.clock else None
-    peaks = {rate: figure.at(clock) for rate, figure in engine.peak.items()}
-    vector = {rate: figure.at(clock) for rate, figure in engine.vector.items()}
+    peaks: dict[str, Number] = {rate: figure.rate(clock) for rate, figure in engine.peak.items()}
+    vector: dict[str, Number] = {rate: figure.rate(clock) for rate, figure in engine.vector.items()}
     if not vector:  # one lane operation in the place of one MAC
         rate = next(r for r in _FLOATS if r in peaks)
         vector = {rate: peaks[rate]}
-    special = engine.special.at(clock) if engine.special else _SPECIAL_SHARE * max(vector.values())
+    special = engine.special.rate(clock) if engine.special else _SPECIAL_SHARE * max(float(np.max(v)) for v in vector.values())
     sustained = engine.sustained_clock.value / clock if engine.sustained_clock and clock else 1.0
     return EngineParams(
-        engine.id, engine.kind, dict(peaks), dict(vector), special, sustained,
+        engine.id, engine.kind, peaks, vector, special, sustained,
         {r: f.value for r, f in engine.achieved.items()},
         {r: f.value for r, f in engine.energy.mac.items()}, {r: f.value for r, f in engine.energy.vector.items()},
     )  # fmt: skip
@@ -127,8 +128,9 @@ def _memory(memory: Memory) -> MemoryParams:
     clock = memory.clock.value if memory.clock else None
     energy = memory.energy
     return MemoryParams(
-        memory.id, memory.kind, memory.read.at(clock), memory.write.at(clock),
-        memory.capacity.value if memory.capacity else np.inf, _optional(memory.achieved), _optional(memory.latency) or 0.0,
+        memory.id, memory.kind, memory.read.rate(clock), memory.write.rate(clock),
+        memory.capacity.value if memory.capacity else np.inf, _optional(memory.achieved),
+        memory.latency.seconds(clock) if memory.latency else 0.0,
         energy.read.value if energy else None, (energy.write or energy.read).value if energy else None,
         "weights" in memory.holds, "activations" in memory.holds,
     )  # fmt: skip
@@ -146,7 +148,8 @@ def require_rate(machine: Machine, rates: Iterable[str], asked: str | None) -> d
         if found is None:
             has = ", ".join(dict.fromkeys(r for e in machine.engines for r in e.macs_per_s))
             how = f"--precision {asked} asks for it" if asked else "the model computes in it"
-            raise PrecisionError(f"{machine.id} has no {rate} rate, and {how}; it has {has} (try --precision {has.split(', ')[0]})")
+            hint = f"try --precision {has.split(', ')[0]}"
+            raise PrecisionError(f"{machine.id} has no {rate} rate, and {how}; it has {has} ({hint})")
         if found != rate:
             widened[rate] = found
     return widened

@@ -4,55 +4,80 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from simulator.errors import UsageError
 from simulator.machine import figures as f
-from simulator.machine.spec import EngineKind, Identifier, Strict
+from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Strict
 from simulator.ops.work import Kind
 
-EfficiencyKey = Kind | Literal["default"]
+
+class Profile(Strict):
+    """How a runtime uses one kind of engine.
+
+    `overlap` is the share θ of the shorter of compute and memory time that hides behind the longer one within a
+    kernel: t = max + (1 − θ)·min. `efficiency` is the fraction of the peak that a kernel class reaches,
+    `vector_efficiency` that of other arithmetic, `bandwidth` the achieved fraction of a memory's bandwidth.
+    """
+
+    overlap: f.Fraction
+    efficiency: dict[Kind | Literal["default"], f.Ratio]
+    vector_efficiency: f.Ratio
+    bandwidth: f.Ratio
+    kernel_overhead: f.Seconds
+    inference_overhead: f.Seconds
+    asynchronous: bool = False  # launches hide behind a busy device: a kernel takes at least its launch
+
+    @model_validator(mode="after")
+    def _fractions(self) -> Self:
+        overheads = ("kernel_overhead", "inference_overhead")
+        above = [path for path, figure in self.figures() if figure.value > 1 and path not in overheads]
+        if above:
+            raise ValueError(f"{', '.join(above)} above 1: efficiencies count against the peak at the highest clock")
+        if "default" not in self.efficiency:
+            raise ValueError("efficiency needs a 'default' for kernel classes it does not name")
+        return self
+
+    def efficiency_of(self, kind: Kind) -> float:
+        """Fraction of the peak that kernels of this class reach."""
+        figure = self.efficiency.get(kind) or self.efficiency["default"]
+        return figure.value
 
 
 class RuntimeSpec(Strict):
-    """How a runtime cuts the graph into kernels, how well they use the machine, and what each launch costs.
+    """How a runtime cuts the graph into kernels (`fusion` names rules of simulator/kernels), and its profiles.
 
-    `fusion` names rules of `simulator/kernels`. `overlap` is the share θ of the shorter of compute and memory time that
-    hides behind the longer one within a kernel: t = max + (1 − θ)·min. `efficiency` is the fraction of an engine's
-    peak by engine kind and kernel class, `bandwidth` the achieved fraction of a memory's bandwidth.
+    `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
+    peak and bandwidth that a machine file states as measured apply.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
     id: Identifier
     name: str
     description: str
-    classes: tuple[str, ...] = ()  # hardware classes it runs on; empty: all
+    classes: tuple[HardwareClass, ...] = ()  # hardware classes it runs on; empty: all
     fusion: tuple[str, ...] = ()
-    overlap: f.Fraction
-    efficiency: dict[EngineKind, dict[EfficiencyKey, f.Ratio]] = {}
-    vector_efficiency: f.Ratio
-    bandwidth: f.Ratio
-    kernel_overhead: f.Seconds
-    inference_overhead: f.Seconds
-    asynchronous: bool = False  # launches hide behind a busy device: a kernel takes at least its launch
-    measured_limits: bool = True  # fractions of peak and bandwidth that a machine file states as measured apply
+    measured_limits: bool = True
+    profiles: dict[EngineKind | Literal["default"], Profile] = Field(min_length=1)
     sources: dict[str, str] = {}
 
     @model_validator(mode="after")
-    def _fractions(self) -> Self:
-        faults = [
-            f"{path} is above 1: an efficiency counts against the peak at the highest clock"
-            for path, figure in self.figures()
-            if path.startswith(("efficiency", "vector_efficiency", "bandwidth", "overlap")) and figure.value > 1
-        ]
-        faults += [
+    def _sources_exist(self) -> Self:
+        missing = [
             f"{path}: source '{figure.source}' is not under 'sources'"
             for path, figure in self.figures()
             if figure.source is not None and figure.source not in self.sources
         ]
-        if faults:
-            raise ValueError("; ".join(faults))
+        if missing:
+            raise ValueError("; ".join(missing))
         return self
 
-    def efficiency_of(self, engine_kind: str, kind: Kind) -> float:
-        """Fraction of the peak that kernels of this class reach; 1 where the profile says nothing (the ideal one)."""
-        table = self.efficiency.get(engine_kind, {})  # type: ignore[call-overload]
-        figure = table.get(kind) or table.get("default")
-        return figure.value if figure else 1.0
+    def unsourced(self) -> list[str]:
+        """Paths of the figures that do not say where they come from."""
+        return [path for path, figure in self.figures() if not figure.is_sourced]
+
+    def profile(self, engine_kind: EngineKind) -> Profile:
+        """The profile for an engine kind; UsageError where the runtime does not run on it."""
+        found = self.profiles.get(engine_kind) or self.profiles.get("default")
+        if found is None:
+            kinds = ", ".join(self.profiles)
+            raise UsageError(f"runtime '{self.id}' does not run on an engine of kind '{engine_kind}' (it runs on: {kinds})")
+        return found

@@ -1,0 +1,1 @@
+"""One rule an operator: shapes, values, work, an example."""

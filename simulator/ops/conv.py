@@ -72,8 +72,9 @@ def conv_work(data: Shape, weight: Shape, out: Shape, groups: int, *, vector_ops
 
 
 _WEIGHTS = {1: Input.WEIGHT, 2: Input.WEIGHT}
+_PADS = {"pads": (1, 1, 1, 1)}
 _EXAMPLE = Example((t(1, 3, 8, 8), t(4, 3, 3, 3), t(4)), ((1, 4, 8, 8),),
-                   Work(macs=4 * 64 * 27, vector_ops=256, gemm=Gemm(64, 4, 27), kind=Kind.CONV), {"pads": (1, 1, 1, 1)})  # fmt: skip
+                   Work(macs=4 * 64 * 27, vector_ops=256, gemm=Gemm(64, 4, 27), kind=Kind.CONV), _PADS)  # fmt: skip
 
 
 def _conv_shape(op: OpView) -> list[Out]:
@@ -89,13 +90,11 @@ def conv(op: OpView) -> Work:
 
 @rule("FusedConv", "NhwcFusedConv", domain=MS, kind=Kind.CONV, shape=_conv_shape, roles=_WEIGHTS,
       example=Example((t(1, 3, 8, 8), t(4, 3, 3, 3), t(4), t(1, 4, 8, 8)), ((1, 4, 8, 8),),
-                      Work(macs=4 * 64 * 27, vector_ops=512, gemm=Gemm(64, 4, 27), kind=Kind.CONV), {"pads": (1, 1, 1, 1)}))  # fmt: skip
+                      Work(macs=4 * 64 * 27, vector_ops=512, gemm=Gemm(64, 4, 27), kind=Kind.CONV), _PADS))  # fmt: skip
 def fused_conv(op: OpView) -> Work:
     """A convolution with bias, residual addition (input 3) and activation: one operation an output each."""
     extra = op.has(2) + op.has(3) + bool(op.attr("activation", ""))
-    return conv_work(
-        op.shape(0), op.shape(1), op.out_shape(), op.attr("group", 1), vector_ops=extra * op.out_elements()
-    )
+    return conv_work(op.shape(0), op.shape(1), op.out_shape(), op.attr("group", 1), vector_ops=extra * op.out_elements())
 
 
 def _blocked_shape(op: OpView) -> list[Out]:
@@ -106,7 +105,7 @@ def _blocked_shape(op: OpView) -> list[Out]:
 
 @rule("Conv", domain=NCHWC, kind=Kind.CONV, shape=_blocked_shape, roles=_WEIGHTS,
       example=Example((t(1, 3, 8, 8), t(16, 3, 3, 3), t(16)), ((1, 16, 8, 8),),
-                      Work(macs=16 * 64 * 27, vector_ops=1024, gemm=Gemm(64, 16, 27), kind=Kind.CONV), {"pads": (1, 1, 1, 1)}))  # fmt: skip
+                      Work(macs=16 * 64 * 27, vector_ops=1024, gemm=Gemm(64, 16, 27), kind=Kind.CONV), _PADS))  # fmt: skip
 def blocked_conv(op: OpView) -> Work:
     """Onnxruntime's convolution in blocked layout, with bias, residual addition and activation fused."""
     return fused_conv(op)
@@ -120,14 +119,12 @@ def _nhwc_shape(op: OpView) -> list[Out]:
 
 @rule("NhwcConv", domain=MS, kind=Kind.CONV, shape=_nhwc_shape, roles=_WEIGHTS,
       example=Example((t(1, 8, 8, 3), t(4, 3, 3, 3)), ((1, 8, 8, 4),),
-                      Work(macs=4 * 64 * 27, gemm=Gemm(64, 4, 27), kind=Kind.CONV), {"pads": (1, 1, 1, 1)}))  # fmt: skip
+                      Work(macs=4 * 64 * 27, gemm=Gemm(64, 4, 27), kind=Kind.CONV), _PADS))  # fmt: skip
 def nhwc_conv(op: OpView) -> Work:
     """A convolution over channels-last data; the weights keep the standard layout."""
     data, out = op.shape(0), op.out_shape()
     bias = op.out_elements() if op.has(2) else 0
-    return conv_work(
-        (data[0], data[-1]), op.shape(1), (out[0], out[-1], *out[1:-1]), op.attr("group", 1), vector_ops=bias
-    )
+    return conv_work((data[0], data[-1]), op.shape(1), (out[0], out[-1], *out[1:-1]), op.attr("group", 1), vector_ops=bias)
 
 
 @rule("ConvInteger", kind=Kind.CONV, shape=lambda op: [Out(_conv_out(op, op.shape(0), op.shape(1)), INT32)],
@@ -176,9 +173,7 @@ def ms_qlinear_conv(op: OpView) -> Work:
         return qlinear_conv(op)
     data, out = op.shape(0), op.out_shape()
     extra = (1 + op.has(8)) * op.out_elements()
-    return conv_work(
-        (data[0], data[-1]), op.shape(3), (out[0], out[-1], *out[1:-1]), op.attr("group", 1), vector_ops=extra
-    )
+    return conv_work((data[0], data[-1]), op.shape(3), (out[0], out[-1], *out[1:-1]), op.attr("group", 1), vector_ops=extra)
 
 
 def _transpose_spatial(op: OpView, spatial: Shape, kernel: Shape) -> Shape:
@@ -216,9 +211,7 @@ def conv_transpose(op: OpView) -> Work:
     spread = math.prod(weight[1:])
     gemm = Gemm(data[0] * math.prod(data[2:]), spread, data[1] // groups, groups)
     bias = op.out_elements() if op.has(2) else 0
-    return Work(
-        macs=math.prod(data) * spread, vector_ops=bias, gemm=gemm, kind=conv_kind(data[1], weight[1] * groups, groups)
-    )
+    return Work(macs=math.prod(data) * spread, vector_ops=bias, gemm=gemm, kind=conv_kind(data[1], weight[1] * groups, groups))
 
 
 def _deform_shape(op: OpView) -> list[Out]:

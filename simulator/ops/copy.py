@@ -169,11 +169,7 @@ def _pad_shape(op: OpView) -> list[Out]:
 def _pad_value(op: OpView) -> list[np.ndarray] | None:
     value = op.value(0)
     pads = _pads(op)
-    if (
-        value is None
-        or op.attr("mode", "constant") != "constant"
-        or min((p for pair in pads for p in pair), default=0) < 0
-    ):
+    if value is None or op.attr("mode", "constant") != "constant" or min((p for pair in pads for p in pair), default=0) < 0:
         return None
     fill = op.value(2)
     return [np.pad(value, pads, constant_values=fill.ravel()[0] if fill is not None and fill.size else 0)]

@@ -50,7 +50,7 @@ def per_element(vector: int, special: int = 0) -> Callable[[OpView], Work]:
 def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """ONNX division: integers truncate toward zero."""
     if not np.issubdtype(a.dtype, np.integer):
-        return np.divide(a, b)
+        return np.asarray(np.divide(a, b))
     if not np.all(b):
         raise ShapeError("division by zero in shape arithmetic")
     return np.asarray((np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))).astype(a.dtype))
@@ -136,9 +136,9 @@ def _is_test_shape(op: OpView) -> list[Out]:
     return [Out(op.shape(0), BOOL)]
 
 
-rule(
-    "IsNaN", "IsInf", kind=Kind.POINTWISE, shape=_is_test_shape, example=Example((t(4),), ((4,),), Work(vector_ops=4))
-)(per_element(1))
+rule("IsNaN", "IsInf", kind=Kind.POINTWISE, shape=_is_test_shape, example=Example((t(4),), ((4,),), Work(vector_ops=4)))(
+    per_element(1)
+)
 
 
 @rule("Sum", "Max", "Min", "Mean", kind=Kind.POINTWISE, shape=broadcast_shape, in_place=True,

@@ -41,7 +41,8 @@ def _matmul_shape(op: OpView) -> list[Out]:
 
 
 @rule("MatMul", kind=Kind.GEMM, shape=_matmul_shape,
-      example=Example((t(5, 2, 3), t(5, 3, 4)), ((5, 2, 4),), Work(macs=120, gemm=Gemm(2, 4, 3, 5), kind=Kind.BATCHED_GEMM)))  # fmt: skip
+      example=Example((t(5, 2, 3), t(5, 3, 4)), ((5, 2, 4),),
+                      Work(macs=120, gemm=Gemm(2, 4, 3, 5), kind=Kind.BATCHED_GEMM)))  # fmt: skip
 def matmul(op: OpView) -> Work:
     """One MAC per output element and contracted index (ONNX MatMul-13)."""
     return product_work(op.shape(0), op.shape(1), weights=has_weights(op, 0, 1))
@@ -62,7 +63,8 @@ _GEMM_ROLES = {1: Input.WEIGHT, 2: Input.WEIGHT}
 
 
 @rule("Gemm", kind=Kind.GEMM, shape=_gemm_shape, roles=_GEMM_ROLES,
-      example=Example((t(2, 3), t(4, 3), t(4)), ((2, 4),), Work(macs=24, vector_ops=8, gemm=Gemm(2, 4, 3)), {"transB": 1}))  # fmt: skip
+      example=Example((t(2, 3), t(4, 3), t(4)), ((2, 4),),
+                      Work(macs=24, vector_ops=8, gemm=Gemm(2, 4, 3)), {"transB": 1}))  # fmt: skip
 def gemm(op: OpView) -> Work:
     """m·n·k MACs and one addition an output for the bias (ONNX Gemm-13)."""
     (m, k), (_, n) = _gemm_operands(op)
@@ -127,7 +129,8 @@ def _nbits_shape(op: OpView) -> list[Out]:
 
 @rule("MatMulNBits", "MatMulBnb4", domain=MS, kind=Kind.GEMM, shape=_nbits_shape,
       roles={1: Input.WEIGHT, 2: Input.SCALE, 3: Input.SCALE, 4: Input.SCALE, 5: Input.WEIGHT},
-      example=Example((t(2, 32), t(4, 1, 16, dtype="uint8"), t(4)), ((2, 4),), Work(macs=256, vector_ops=128, gemm=Gemm(2, 4, 32)),
+      example=Example((t(2, 32), t(4, 1, 16, dtype="uint8"), t(4)), ((2, 4),),
+                      Work(macs=256, vector_ops=128, gemm=Gemm(2, 4, 32)),
                       {"K": 32, "N": 4, "bits": 4, "block_size": 32}))  # fmt: skip
 def matmul_nbits(op: OpView) -> Work:
     """A product with packed weights; each weight is dequantized once (one operation a weight)."""
@@ -146,7 +149,8 @@ def _qgemm_shape(op: OpView) -> list[Out]:
       roles={1: Input.SCALE, 2: Input.SCALE, 3: Input.WEIGHT, 4: Input.SCALE, 5: Input.SCALE, 6: Input.WEIGHT, 7: Input.SCALE,
              8: Input.SCALE},
       example=Example((t(2, 3, dtype="uint8"), t(), t(dtype="uint8"), t(3, 4, dtype="int8"), t(), t(dtype="int8"),
-                       t(4, dtype="int32"), t(), t(dtype="uint8")), ((2, 4),), Work(macs=24, vector_ops=8, gemm=Gemm(2, 4, 3))))  # fmt: skip
+                       t(4, dtype="int32"), t(), t(dtype="uint8")), ((2, 4),),
+                      Work(macs=24, vector_ops=8, gemm=Gemm(2, 4, 3))))  # fmt: skip
 def qgemm(op: OpView) -> Work:
     """Quantized Gemm; the requantization is one operation an output."""
     a = op.shape(0)
@@ -164,7 +168,8 @@ def _qlinear_matmul_shape(op: OpView) -> list[Out]:
 
 @rule("QLinearMatMul", kind=Kind.GEMM, shape=_qlinear_matmul_shape, roles=_QLINEAR_MATMUL_ROLES,
       example=Example((t(2, 3, dtype="uint8"), t(), t(dtype="uint8"), t(3, 4, dtype="int8"), t(), t(dtype="int8"), t(),
-                       t(dtype="uint8")), ((2, 4),), Work(macs=24, vector_ops=8, gemm=Gemm(2, 4, 3), kind=Kind.BATCHED_GEMM)))  # fmt: skip
+                       t(dtype="uint8")), ((2, 4),),
+                      Work(macs=24, vector_ops=8, gemm=Gemm(2, 4, 3), kind=Kind.BATCHED_GEMM)))  # fmt: skip
 def qlinear_matmul(op: OpView) -> Work:
     """Quantized matrix product; the requantization is one operation an output (ONNX QLinearMatMul-21)."""
     product = product_work(op.shape(0), op.shape(3), weights=has_weights(op, 0, 3))

@@ -20,9 +20,7 @@ def _experts_work(op: OpView, weights: tuple[int, ...], pack: int, per_expert: t
     tokens, experts = math.prod(op.shape(0)[:-1]), ranked(op, 1, 2)[-1]
     stacks = [at_least(op, i, 2) for i in weights if op.has(i)]
     if experts < 1 or hidden < 1 or any(stack[0] != experts for stack in stacks):
-        raise ShapeError(
-            f"a router over {experts} experts of {hidden} numbers with weights {[list(s) for s in stacks]}"
-        )
+        raise ShapeError(f"a router over {experts} experts of {hidden} numbers with weights {[list(s) for s in stacks]}")
     active, touched = top * tokens, min(experts, top * tokens)
     one_expert = pack * sum(op.elements(i) for i in weights) // experts
     inner = pack * op.elements(weights[1]) // (experts * hidden)
@@ -53,9 +51,7 @@ def moe(op: OpView) -> Work:
     return _experts_work(op, (2, 4, 6), 1, (2, 3, 4, 5, 6, 7))
 
 
-_QMOE_ROLES = dict.fromkeys((2, 4, 5, 7, 8, 10), Input.WEIGHT) | dict.fromkeys(
-    (3, 6, 9, 11, 12, 13, 15, 16), Input.SCALE
-)
+_QMOE_ROLES = dict.fromkeys((2, 4, 5, 7, 8, 10), Input.WEIGHT) | dict.fromkeys((3, 6, 9, 11, 12, 13, 15, 16), Input.SCALE)
 
 
 @rule("QMoE", domain=MS, kind=Kind.GEMM, shape=same_shape, roles=_QMOE_ROLES,

@@ -30,7 +30,7 @@ def _shape_value(op: OpView) -> list[np.ndarray]:
 rule("Shape", kind=Kind.VIEW, shape=lambda op: [Out((len(_shape_value(op)[0]),), INT64)], value=_shape_value,
      roles={0: Input.CONFIG}, example=Example((t(2, 3, 4),), ((2,),), attrs={"start": 1}))(nothing)  # fmt: skip
 
-rule("Size", kind=Kind.VIEW, shape=lambda op: [Out((), INT64)],
+rule("Size", kind=Kind.VIEW, shape=lambda _: [Out((), INT64)],
      value=lambda op: [np.array(math.prod(op.shape(0)), np.int64)], roles={0: Input.CONFIG},
      example=Example((t(2, 3, 4),), ((),)))(nothing)  # fmt: skip
 
@@ -155,9 +155,7 @@ def resolve_reshape(shape: Shape, target: Shape, *, allow_zero: bool = False) ->
 
 
 def _reshape_shape(op: OpView) -> list[Out]:
-    return [
-        Out(resolve_reshape(op.shape(0), reshape_target(op), allow_zero=bool(op.attr("allowzero", 0))), op.dtype(0))
-    ]
+    return [Out(resolve_reshape(op.shape(0), reshape_target(op), allow_zero=bool(op.attr("allowzero", 0))), op.dtype(0))]
 
 
 def reshaped_value(op: OpView) -> list[np.ndarray] | None:

@@ -1,0 +1,1 @@
+"""Estimate → text, tables, data, pictures."""

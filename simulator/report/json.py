@@ -8,6 +8,7 @@ import numpy as np
 from simulator.errors import UsageError
 from simulator.estimator import Estimate
 from simulator.graph.graph import Graph
+from simulator.report.metrics import rows
 
 SCHEMA = 1
 
@@ -24,7 +25,7 @@ def to_dict(est: Estimate) -> dict[str, object]:
             "batch": est.batch, "precision": est.precision, "overlap": est.overlap, "runtime": est.runtime.id,
         },
         "totals": _totals(est),
-        "layers": layers(est),
+        "layers": rows(est),
         "coverage": _coverage(est.model.graph),
         "warnings": list(est.warnings),
     }  # fmt: skip
@@ -60,6 +61,7 @@ def _totals(est: Estimate) -> dict[str, object]:
         "overhead_s": overhead, "bound": est.bound,
         "arithmetic_intensity_op_per_byte": float(work.ops.sum()) / moved if moved else None,
         "traffic_bytes": traffic, "energy_breakdown_j": dict(est.energy_parts_j),
+        "ridge_op_per_byte": est.ridge_op_per_byte,
         "peak_activation_bytes": est.prepared.occupancy.peak_bytes, "weight_bytes": _whole(est.prepared.weight_bytes),
         "fits": est.fits,
         "memory": {
@@ -72,27 +74,6 @@ def _totals(est: Estimate) -> dict[str, object]:
 
 def _whole(value: float) -> int:
     return round(float(value))
-
-
-def layers(est: Estimate) -> list[dict[str, object]]:
-    """One row a kernel, in the order they run."""
-    work, cost, graph = est.work, est.cost, est.prepared.graph
-    bounds = est.bounds
-    rows: list[dict[str, object]] = []
-    for i, kernel in enumerate(est.prepared.kernels):
-        moved = float(work.total_bytes[i])
-        rows.append({
-            "name": kernel.name, "op_type": graph.ops[kernel.main].op_type, "kind": str(kernel.kind),
-            "origin": [name for index in kernel.ops for name in graph.ops[index].origin],
-            "engine": est.engines[i], "rate": work.rates[i], "macs": _whole(work.macs[i]), "ops": _whole(work.ops[i]),
-            "weight_bytes": _whole(work.weight_bytes[i]), "input_bytes": _whole(work.input_bytes[i]),
-            "output_bytes": _whole(work.output_bytes[i]), "compute_s": float(cost.compute_s[i]),
-            "memory_s": float(cost.memory_s[i]), "overhead_s": float(cost.overhead_s[i]),
-            "latency_s": float(est.kernel_s[i]), "bound": bounds[i],
-            "arithmetic_intensity_op_per_byte": float(work.ops[i]) / moved if moved else None,
-            "energy_j": None if est.kernel_j is None else float(est.kernel_j[i]),
-        })  # fmt: skip
-    return rows
 
 
 def _coverage(graph: Graph) -> Mapping[str, object]:
@@ -109,4 +90,4 @@ def to_frame(est: Estimate) -> Any:
         import pandas as pd  # type: ignore[import-untyped]
     except ImportError as error:
         raise UsageError("to_frame needs pandas: pip install 'nn-simulator[pandas]'") from error
-    return pd.DataFrame(layers(est))
+    return pd.DataFrame(rows(est))

@@ -1,0 +1,1 @@
+"""From what a file says to a graph with every shape known."""

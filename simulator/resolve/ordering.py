@@ -34,7 +34,9 @@ def ordered(nodes: tuple[RawNode, ...], known: Container[str], where: str) -> li
     for index, node in enumerate(nodes):
         for name in node.outputs:
             if name in producers:
-                raise ModelError(f"{where}: the name '{name}' is produced twice, by {_label(nodes[producers[name]])} and {_label(node)}")
+                raise ModelError(
+                    f"{where}: the name '{name}' is produced twice, by {_label(nodes[producers[name]])} and {_label(node)}"
+                )
             if name:
                 producers[name] = index
     made: set[str] = set()

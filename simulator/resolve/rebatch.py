@@ -36,9 +36,7 @@ class Rebatch:
         widest = [max(s[i] for s in shapes) for i in range(rank)]
         result: list[TensorSpec | None] = []
         for spec, shape in zip(op.inputs, shapes, strict=True):
-            grown = tuple(
-                widest[i] if i != axis and self.scale(shape[i]) == widest[i] else d for i, d in enumerate(shape)
-            )
+            grown = tuple(widest[i] if i != axis and self.scale(shape[i]) == widest[i] else d for i, d in enumerate(shape))
             assert spec is not None
             result.append(TensorSpec(spec.name, grown, spec.dtype, spec.role))
         return result

@@ -70,7 +70,7 @@ class Scope:
             scope = scope.parent
         raise ModelError(f"the name '{name}' is used but never produced")
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self.names or (self.parent is not None and name in self.parent)
 
 
@@ -178,7 +178,17 @@ class Resolver:
     def _operator(self, node: RawNode, scope: Scope, repeat: int, label: str) -> None:
         inputs = tuple(scope.find(n) if n else "" for n in node.inputs)
         outputs = tuple(scope.define(n) for n in node.outputs)
-        op = Op(label, node.op_type, node.domain, self.opsets.get(node.domain, 1), inputs, outputs, node.attrs, (label,), repeat)
+        op = Op(
+            label,
+            node.op_type,
+            node.domain,
+            self.opsets.get(node.domain, 1),
+            inputs,
+            outputs,
+            node.attrs,
+            (label,),
+            repeat,
+        )
         rule = find_rule(node.domain, node.op_type)
         bounded = bool(self.bounded) and any(n in self.bounded for n in inputs)
         view = OpView(op, [self.tensors[n] if n else None for n in inputs], (), self.value, bounded=bounded)

@@ -80,7 +80,12 @@ def _size(resolver: Resolver, ops: list[Op]) -> tuple[int, int]:
     for op in ops:
         rule = find_rule(op.domain, op.op_type)
         if rule is not None:
-            view = OpView(op, [resolver.tensors[n] if n else None for n in op.inputs], [resolver.tensors[n] for n in op.outputs], resolver.value)
+            view = OpView(
+                op,
+                [resolver.tensors[n] if n else None for n in op.inputs],
+                [resolver.tensors[n] for n in op.outputs],
+                resolver.value,
+            )
             try:
                 macs += rule.work(view).macs * op.repeat
             except UnknownShapeError:
@@ -106,10 +111,10 @@ def loop(resolver: Resolver, node: RawNode, scope: Scope, repeat: int, depth: in
         spec = resolver.tensors[results[index]]
         if index < len(carried):
             before = resolver.tensors[carried[index]].shape if carried[index] else spec.shape
-            shape = spec.shape if results[index] in resolver.bounded else _grown(before, spec.shape, trips)
+            grown = spec.shape if results[index] in resolver.bounded else _grown(before, spec.shape, trips)
+            _define(resolver, scope, name, spec, grown)
         else:
-            shape = None if spec.shape is None else (trips, *spec.shape)
-        _define(resolver, scope, name, spec, shape)
+            _define(resolver, scope, name, spec, None if spec.shape is None else (trips, *spec.shape))
 
 
 def _trip_count(resolver: Resolver, node: RawNode, scope: Scope, label: str) -> int:

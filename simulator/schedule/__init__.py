@@ -1,0 +1,1 @@
+"""When and where kernels run, and what memory that takes."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.graph.graph import Graph
 from simulator.graph.types import TensorSpec
@@ -15,7 +16,7 @@ from simulator.machine.params import Machine
 class Occupancy:
     """Bytes of activations alive while each kernel runs; `peak` is where they are most, `culprits` what lives there."""
 
-    live_bytes: np.ndarray
+    live_bytes: NDArray[np.float64]
     peak: int
     culprits: tuple[TensorSpec, ...]
 

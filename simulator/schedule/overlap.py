@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-Array = np.ndarray
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def _launched(busy: Array, terms: Terms) -> Array:
 
 @policy("runtime")
 def runtime(terms: Terms) -> tuple[Array, Array]:
-    """t = max + (1 − θ)·min of compute and memory in each kernel, θ being the runtime's overlap."""
+    """T = max + (1 − θ)·min of compute and memory in each kernel, θ being the runtime's overlap."""
     longer, shorter = np.maximum(terms.compute_s, terms.memory_s), np.minimum(terms.compute_s, terms.memory_s)
     kernels = _launched(longer + (1.0 - terms.theta) * shorter, terms)
     return kernels, kernels.sum(axis=-1)
@@ -52,14 +53,14 @@ def runtime(terms: Terms) -> tuple[Array, Array]:
 
 @policy("none")
 def none(terms: Terms) -> tuple[Array, Array]:
-    """t = compute + memory in each kernel."""
+    """T = compute + memory in each kernel."""
     kernels = _launched(terms.compute_s + terms.memory_s, terms)
     return kernels, kernels.sum(axis=-1)
 
 
 @policy("layer")
 def layer(terms: Terms) -> tuple[Array, Array]:
-    """t = the longer of compute and memory in each kernel: double buffering within it."""
+    """T = the longer of compute and memory in each kernel: double buffering within it."""
     kernels = _launched(np.maximum(terms.compute_s, terms.memory_s), terms)
     return kernels, kernels.sum(axis=-1)
 

@@ -70,9 +70,7 @@ def _arguments(kind: str, function: BlockFunction) -> type[Strict]:
     """The pydantic model of a function's keyword-only parameters."""
     parameters = inspect.signature(function, eval_str=True).parameters.values()
     fields: dict[str, Any] = {
-        p.name: (p.annotation, ... if p.default is p.empty else p.default)
-        for p in parameters
-        if p.kind is p.KEYWORD_ONLY
+        p.name: (p.annotation, ... if p.default is p.empty else p.default) for p in parameters if p.kind is p.KEYWORD_ONLY
     }
     return pydantic.create_model(kind, __base__=Strict, **fields)
 

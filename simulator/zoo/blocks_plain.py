@@ -34,9 +34,7 @@ def conv(
 
 
 @block("conv_stage")
-def conv_stage(
-    net: GraphBuilder, x: Tensor, name: str, *, channels: int, repeat: int, norm: bool, kernel: int = 3
-) -> Tensor:
+def conv_stage(net: GraphBuilder, x: Tensor, name: str, *, channels: int, repeat: int, norm: bool, kernel: int = 3) -> Tensor:
     """`repeat` convolutions with bias and ReLU, and one 2 × 2 max pool (VGG)."""
     for i in range(1, repeat + 1):
         x = conv(net, x, f"{name}.conv{i}", channels=channels, kernel=kernel, norm=norm, bias=True)

@@ -20,9 +20,7 @@ class Unit(Strict):
 
 
 @block("residual_stage")
-def residual_stage(
-    net: GraphBuilder, x: Tensor, name: str, *, unit: Unit, channels: int, repeat: int, stride: int = 1
-) -> Tensor:
+def residual_stage(net: GraphBuilder, x: Tensor, name: str, *, unit: Unit, channels: int, repeat: int, stride: int = 1) -> Tensor:
     """`repeat` residual units, the first with the stride; `channels` are the planes before the expansion."""
     out = channels * (BOTTLENECK_EXPANSION if unit.kind == "bottleneck" else 1)
     inner = channels * unit.base_width // 64 * unit.groups

@@ -15,9 +15,7 @@ _MASKED = -3.4028234663852886e38  # the lowest float32: what a masked score is l
 def patch_embedding(net: GraphBuilder, x: Tensor, name: str, *, patch: int, hidden: int) -> Tensor:
     """Patches as tokens behind a class token, plus learned positions: (batch, 1 + patches, hidden)."""
     if x.shape[2] % patch or x.shape[3] % patch:
-        raise UsageError(
-            f"{net.name}: an image of {x.shape[2]}x{x.shape[3]} does not divide into {patch}x{patch} patches"
-        )
+        raise UsageError(f"{net.name}: an image of {x.shape[2]}x{x.shape[3]} does not divide into {patch}x{patch} patches")
     x = layers.conv(net, x, f"{name}.conv_proj", hidden, kernel=patch, stride=patch, padding=0, bias=True)
     x = reshape(net, x, f"{name}.tokens", [0, hidden, -1])
     x = transpose(net, x, f"{name}.tokens_first", [0, 2, 1])
@@ -64,9 +62,7 @@ def bert_encoder(net: GraphBuilder, x: Tensor, name: str, *, depth: int, heads: 
     for i in range(depth):
         unit = f"{name}.layer{i}"
         projections = [
-            _heads(
-                net, linear(net, x, f"{unit}.attention.{part}", x.shape[-1]), f"{unit}.attention.{part}", heads, part
-            )
+            _heads(net, linear(net, x, f"{unit}.attention.{part}", x.shape[-1]), f"{unit}.attention.{part}", heads, part)
             for part in ("query", "key", "value")
         ]
         y = _attention(net, projections, f"{unit}.attention", mask)

@@ -82,9 +82,7 @@ class GraphBuilder:
         """A constant without axes."""
         return self.constant([value], (), dtype)
 
-    def node(
-        self, op_type: str, inputs: Sequence[Tensor], name: str, shape: tuple[int, ...], **attributes: Any
-    ) -> Tensor:
+    def node(self, op_type: str, inputs: Sequence[Tensor], name: str, shape: tuple[int, ...], **attributes: Any) -> Tensor:
         """Appends an operator with one output of the given shape."""
         return self.node_many(op_type, inputs, name, [shape], **attributes)[0]
 

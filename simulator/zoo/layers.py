@@ -35,12 +35,9 @@ def _window(
     """Spatial output shape and the ONNX attributes of a sliding window."""
     kernels, strides = pair(kernel), pair(stride)
     given = (None, None) if padding is None else pair(padding)
-    margins = [
-        _margins(n, k, s, p, net.style.padding) for n, k, s, p in zip(x.shape[2:], kernels, strides, given, strict=True)
-    ]
+    margins = [_margins(n, k, s, p, net.style.padding) for n, k, s, p in zip(x.shape[2:], kernels, strides, given, strict=True)]
     steps = [
-        (n + sum(m) - k + (s - 1 if ceil else 0)) // s
-        for n, m, k, s in zip(x.shape[2:], margins, kernels, strides, strict=True)
+        (n + sum(m) - k + (s - 1 if ceil else 0)) // s for n, m, k, s in zip(x.shape[2:], margins, kernels, strides, strict=True)
     ]
     pads = [m[0] for m in margins] + [m[1] for m in margins]
     return tuple(n + 1 for n in steps), {"kernel_shape": kernels, "strides": strides, "pads": pads}

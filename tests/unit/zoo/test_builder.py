@@ -37,9 +37,7 @@ def test_same_padding_is_tensorflows():
     assert next(list(a.ints) for a in node.attribute if a.name == "pads") == [4, 1, 5, 1]
 
 
-@pytest.mark.parametrize(
-    ("size", "ceil", "expected"), [(109, False, 54), (109, True, 54), (56, False, 27), (56, True, 28)]
-)
+@pytest.mark.parametrize(("size", "ceil", "expected"), [(109, False, 54), (109, True, 54), (56, False, 27), (56, True, 28)])
 def test_pools_round_down_or_up(net, size, ceil, expected):
     assert layers.max_pool(net, net.input("input", (1, 1, size, size)), "pool", 3, 2, ceil=ceil).shape[2] == expected
 

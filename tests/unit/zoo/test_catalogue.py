@@ -22,9 +22,7 @@ each = among(RECIPES)
 
 
 def test_importing_and_listing_do_not_load_onnx():
-    code = (
-        "import sys, simulator.zoo as z; z.list_recipes(); z.parse_reference('resnet50'); print('onnx' in sys.modules)"
-    )
+    code = "import sys, simulator.zoo as z; z.list_recipes(); z.parse_reference('resnet50'); print('onnx' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

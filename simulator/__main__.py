@@ -1,0 +1,5 @@
+"""`python -m simulator` is the command `sim`."""
+
+from simulator.cli.main import run
+
+run()

@@ -1,0 +1,100 @@
+"""`sim estimate` and `sim roofline`."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.cli import options as opt
+from simulator.cli.output import checked_folder, console, emit
+from simulator.errors import UsageError, did_you_mean
+
+
+class Format(StrEnum):
+    """How `sim estimate` prints."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    MD = "md"
+
+
+def estimate(
+    model: opt.Model,
+    hw: opt.Hardware,
+    runtime: opt.Runtime = None,
+    batch: opt.Batch = None,
+    dim: opt.Dim = None,
+    input_shape: opt.InputShape = None,
+    precision: opt.Precision = None,
+    overlap: opt.Overlap = None,
+    per_op: Annotated[bool, typer.Option("--per-op", help="One row an operator: nothing fused")] = False,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=0, help="Kernels to show; 0 for all")] = 10,
+    sort: Annotated[
+        str, typer.Option("--sort", metavar="KEY", help="latency, macs, energy, weight_bytes …, or order")
+    ] = "latency",
+    format: Annotated[Format, typer.Option("--format", help="How to print")] = Format.TABLE,  # noqa: A002
+    output: opt.Output = None,
+    allow_unknown: opt.AllowUnknown = False,
+) -> None:
+    """Predict latency, energy, memory and what bounds each kernel of MODEL on HW."""
+    from simulator import api
+    from simulator.report import tables
+    from simulator.report.metrics import SORT_KEYS
+
+    if sort not in SORT_KEYS:
+        raise UsageError(f"--sort {sort}: not one of {', '.join(SORT_KEYS)}{did_you_mean(sort, SORT_KEYS)}")
+    if output is not None:
+        checked_folder(output)
+    network = api.load_model(
+        model,
+        batch=batch,
+        dims=opt.parse_dims(dim),
+        input_shapes=opt.parse_shapes(input_shape),
+        allow_unknown=allow_unknown,
+    )
+    est = api.estimate(network, hw, precision=precision, overlap=overlap, runtime=runtime, per_op=per_op)
+    view = tables.View(top, sort)
+    if format is Format.JSON:
+        emit(json.dumps(est.to_dict(), allow_nan=False), output)
+    elif format is Format.CSV:
+        emit(tables.csv_text(est, view), output)
+    elif format is Format.MD:
+        emit(tables.markdown(est, view), output)
+    elif output is not None:
+        plain = console(width=100)
+        with plain.capture() as capture:
+            tables.show_estimate(est, plain, view)
+        emit(capture.get(), output)
+    else:
+        tables.show_estimate(est, console(), view)
+
+
+def roofline(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help=opt.MODEL_HELP, autocompletion=opt.complete_model)],
+    hw: Annotated[
+        list[str],
+        typer.Option("--hw", metavar="HW", help=f"{opt.HW_HELP}; repeatable", autocompletion=opt.complete_hardware),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Picture to write: .png, .svg or .pdf")],
+    runtime: opt.Runtime = None,
+    batch: opt.Batch = None,
+    dim: opt.Dim = None,
+    input_shape: opt.InputShape = None,
+    precision: opt.Precision = None,
+    allow_unknown: opt.AllowUnknown = False,
+) -> None:
+    """Draw the roofs of one or several machines, and the kernels of one or several models under them."""
+    from simulator import api
+    from simulator.report.plots.roofline import figure
+    from simulator.report.plots.save import save
+
+    checked_folder(output)
+    dims, shapes = opt.parse_dims(dim), opt.parse_shapes(input_shape)
+    networks = [api.load_model(m, batch=batch, dims=dims, input_shapes=shapes, allow_unknown=allow_unknown) for m in models]
+    machines = [api.load_hardware(h) for h in hw]
+    estimates = [api.estimate(n, m, precision=precision, runtime=runtime) for m in machines for n in networks]
+    save(figure(estimates)[0], output)
+    console(stderr=True).print(f"wrote {output}")

@@ -1,0 +1,66 @@
+"""`sim hw`: the catalogue of machines."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.cli import options as opt
+from simulator.cli.output import checked_folder, console, emit
+
+app = typer.Typer(no_args_is_help=True, help="Machines: list, show, check, start a new one.")
+HardwareArgument = Annotated[str, typer.Argument(metavar="HW", help=opt.HW_HELP, autocompletion=opt.complete_hardware)]
+
+
+@app.command("list")
+def list_() -> None:
+    """List the machines of the catalogue with their peaks, bandwidth and memory."""
+    from simulator import api
+    from simulator.io.hardware_reader import hardware_ids
+    from simulator.report.catalogue import hardware_table
+
+    specs = [api.load_hardware(name) for name in hardware_ids()]
+    out = console()
+    out.print(hardware_table(specs, out.width))
+
+
+@app.command()
+def show(hw: HardwareArgument) -> None:
+    """Show every figure of a machine, with its source."""
+    from simulator import api
+    from simulator.report.catalogue import show_hardware
+
+    out = console()
+    out.print(show_hardware(api.load_hardware(hw)))
+
+
+@app.command()
+def check(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="YAML files to check")]) -> None:
+    """Check YAML files: every fault with file, line and path."""
+    from simulator import api
+
+    for file in files:
+        spec = api.load_hardware(file)
+        unsourced = spec.unsourced()
+        missing = f"; {len(unsourced)} figure(s) without a source: {', '.join(unsourced)}" if unsourced else ""
+        console().print(f"{file}: ok ({len(list(spec.figures()))} figures{missing})")
+        for mode in spec.modes:
+            api.load_hardware(f"{file}:{mode}")
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML file to write")],
+    like: Annotated[
+        str | None, typer.Option("--like", metavar="HW", help="Machine to extend", autocompletion=opt.complete_hardware)
+    ] = None,
+) -> None:
+    """Write the beginning of a machine of your own, to fill in."""
+    from simulator import api
+    from simulator.errors import OutputError
+    from simulator.report.catalogue import template
+
+    if checked_folder(file).exists():
+        raise OutputError(f"{file} exists; name another file")
+    emit(template(file.stem, api.load_hardware(like).id if like else None), file)
+    console().print(f"wrote {file}; check it with: sim hw check {file}")

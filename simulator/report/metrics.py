@@ -1,0 +1,101 @@
+"""What an estimate says of each kernel: one row a metric. Tables, JSON, CSV and `--sort` all read this list."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from simulator.estimator import Estimate
+
+Quantity = Literal["text", "list", "count", "bytes", "seconds", "joules", "ratio"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """`key` names it in JSON and CSV, with its unit; `header` in tables; `column` gives one value a kernel."""
+
+    key: str
+    header: str
+    quantity: Quantity
+    column: Callable[[Estimate], Sequence[object]]
+
+    @property
+    def sortable(self) -> bool:
+        """Whether `--sort` takes it."""
+        return self.quantity not in ("text", "list")
+
+
+def _names(est: Estimate) -> list[object]:
+    return [k.name for k in est.prepared.kernels]
+
+
+def _op_types(est: Estimate) -> list[object]:
+    return [est.prepared.graph.ops[k.main].op_type for k in est.prepared.kernels]
+
+
+def _origins(est: Estimate) -> list[object]:
+    graph = est.prepared.graph
+    return [[name for index in k.ops for name in graph.ops[index].origin] for k in est.prepared.kernels]
+
+
+def _integers(column: Callable[[Estimate], np.ndarray]) -> Callable[[Estimate], list[object]]:
+    return lambda est: [round(float(x)) for x in column(est)]
+
+
+def _floats(column: Callable[[Estimate], np.ndarray]) -> Callable[[Estimate], list[object]]:
+    return lambda est: [float(x) for x in column(est)]
+
+
+def _intensities(est: Estimate) -> list[object]:
+    work = est.work
+    return [float(ops) / float(b) if b else None for ops, b in zip(work.ops, work.total_bytes, strict=True)]
+
+
+def _energies(est: Estimate) -> list[object]:
+    return [None] * len(est.work) if est.kernel_j is None else [float(x) for x in est.kernel_j]
+
+
+METRICS: Final[tuple[Metric, ...]] = (
+    Metric("name", "kernel", "text", _names),
+    Metric("op_type", "operator", "text", _op_types),
+    Metric("kind", "class", "text", lambda est: [str(k.kind) for k in est.prepared.kernels]),
+    Metric("origin", "ONNX nodes", "list", _origins),
+    Metric("engine", "engine", "text", lambda est: est.engines),
+    Metric("rate", "type", "text", lambda est: est.work.rates),
+    Metric("macs", "MACs", "count", _integers(lambda est: est.work.macs)),
+    Metric("ops", "OPs", "count", _integers(lambda est: est.work.ops)),
+    Metric("weight_bytes", "weights", "bytes", _integers(lambda est: est.work.weight_bytes)),
+    Metric("input_bytes", "in", "bytes", _integers(lambda est: est.work.input_bytes)),
+    Metric("output_bytes", "out", "bytes", _integers(lambda est: est.work.output_bytes)),
+    Metric("moved_bytes", "moved", "bytes", _integers(lambda est: est.work.total_bytes)),
+    Metric("compute_s", "compute", "seconds", _floats(lambda est: est.cost.compute_s)),
+    Metric("memory_s", "memory", "seconds", _floats(lambda est: est.cost.memory_s)),
+    Metric("overhead_s", "overhead", "seconds", _floats(lambda est: est.cost.overhead_s)),
+    Metric("latency_s", "time", "seconds", _floats(lambda est: est.kernel_s)),
+    Metric("bound", "bound by", "text", lambda est: est.bounds),
+    Metric("arithmetic_intensity_op_per_byte", "OP/byte", "ratio", _intensities),
+    Metric("energy_j", "energy", "joules", _energies),
+)
+BY_KEY: Final = {m.key: m for m in METRICS}
+SORT_KEYS: Final = {"order": "", **{m.key.removesuffix("_s").removesuffix("_j"): m.key for m in METRICS if m.sortable}}
+
+
+def rows(est: Estimate) -> list[dict[str, object]]:
+    """One row a kernel in the order they run, keyed as in JSON."""
+    columns = {m.key: m.column(est) for m in METRICS}
+    return [{key: column[i] for key, column in columns.items()} for i in range(len(est.work))]
+
+
+def numbers(est: Estimate, sort: str) -> list[float]:
+    """The column that `--sort` names, 0 where it is not known."""
+    return [float(x) if isinstance(x, int | float) else 0.0 for x in BY_KEY[SORT_KEYS[sort]].column(est)]
+
+
+def order(est: Estimate, sort: str) -> list[int]:
+    """Positions of the kernels, largest first by the metric that `--sort` names; as they run for `order`."""
+    indices = list(range(len(est.work)))
+    if sort == "order":
+        return indices
+    column = numbers(est, sort)
+    return sorted(indices, key=lambda i: -column[i])

@@ -1,0 +1,253 @@
+"""The estimate as a table a person reads: the verdict first, then where the time goes, then what to beware of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from simulator.estimator import Estimate
+from simulator.report.metrics import BY_KEY, numbers, order
+from simulator.schedule.memory import Fit
+from simulator.units import format_bytes, format_count, format_si
+
+_BOUND_STYLE = {"compute": "green", "memory": "yellow", "overhead": "magenta"}
+_BAR = 8  # characters of the bar that shows a share
+_NARROW = ("op_type", "macs", "latency_s")
+_WIDE = ("op_type", "rate", "macs", "moved_bytes", "compute_s", "memory_s", "latency_s")
+
+
+@dataclass(frozen=True)
+class View:
+    """What of an estimate to show: how many kernels, sorted by what."""
+
+    top: int = 10
+    sort: str = "latency"
+
+
+def show_estimate(est: Estimate, console: Console, view: View) -> None:
+    """Print the report."""
+    console.print(Group(headline(est), Text(), _facts(est), Text(), kernel_table(est, view, console.width), *_notes(est)))
+
+
+def headline(est: Estimate) -> Text:
+    """What, on what, how."""
+    settings = f"{est.precision or est.main_rate} · batch {est.batch} · {est.runtime.id}"
+    overlap = "" if est.overlap == "runtime" else f" · overlap {est.overlap}"
+    title = Text.assemble((est.model.name, "bold"), " on ", (est.hardware.name, "bold"), (f"   {settings}{overlap}", "dim"))
+    return Text.assemble(title, "\n", verdict(est))
+
+
+def verdict(est: Estimate) -> Text:
+    """The answer in a line: how long, how often, bound by what, and what does not fit."""
+    time = f"{format_si(est.latency_s, 's')} per {'inference' if est.batch == 1 else f'batch of {est.batch}'}"
+    text = Text.assemble((time, "bold"), f", {format_count(est.throughput_per_s)} inferences/s, bound by ")
+    text.append(est.bound, style=_BOUND_STYLE[est.bound])
+    missing = [f"{f.memory} by {format_bytes(f.needs_bytes - f.capacity_bytes)}" for f in est.memory_fit if not f.fits]
+    if missing:
+        text.append(f"; DOES NOT FIT: too large for {' and '.join(missing)}", style="bold red")
+    else:
+        text.append("; fits", style="green")
+    return text
+
+
+def _facts(est: Estimate) -> RenderableType:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    for name, value in facts(est):
+        grid.add_row(name, value)
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def facts(est: Estimate) -> list[tuple[str, Text]]:
+    """The headline figures, named."""
+    slower = est.latency_s / est.bound_latency_s if est.bound_latency_s else float("inf")
+    rows = [
+        ("Bound", Text(f"{format_si(est.bound_latency_s, 's')}: at best {slower:.3g} × faster on this machine")),
+        ("Time", _shares(est)),
+        ("Energy", _energy(est)),
+    ]  # fmt: skip
+    rows += [("Memory" if i == 0 else "", _fit_line(f)) for i, f in enumerate(est.memory_fit)]
+    intensity = _intensity(est)
+    rows += [
+        (
+            "Work",
+            Text(f"{format_si(est.model.macs, 'MAC')} · {format_count(est.model.params)} parameters · {intensity}"),
+        ),
+    ]
+    return rows
+
+
+def _shares(est: Estimate) -> Text:
+    """Share of the time spent in kernels of each bound."""
+    total = float(est.kernel_s.sum()) or 1.0
+    text = Text()
+    seconds = {b: sum(float(s) for s, k in zip(est.kernel_s, est.bounds, strict=True) if k == b) for b in _BOUND_STYLE}
+    for bound, value in sorted(seconds.items(), key=lambda item: -item[1]):
+        if value or bound == est.bound:
+            text.append("" if not text else ", ")
+            text.append(bound, style=_BOUND_STYLE[bound])
+            text.append(f"-bound kernels {100 * value / total:.0f} %")
+    return text
+
+
+def _energy(est: Estimate) -> Text:
+    if est.energy_j is None:
+        return Text(f"not known: {est.hardware.id} has no energy figures", style="dim")
+    parts = {k: v for k, v in est.energy_parts_j.items() if v}
+    if set(parts) == {"active"}:
+        detail = f"   measured active power {format_si(parts['active'] / est.latency_s, 'W')} × time"
+    else:
+        detail = "   " + ", ".join(f"{name} {100 * value / est.energy_j:.0f} %" for name, value in parts.items() if value)
+    return Text.assemble((format_si(est.energy_j, "J"), "bold"), (detail, "dim"))
+
+
+def _fit_line(fit: Fit) -> Text:
+    what = " and ".join(fit.holds)
+    if not np.isfinite(fit.capacity_bytes):
+        return Text(f"{fit.memory}: {format_bytes(fit.needs_bytes)} of {what}")
+    line = f"{fit.memory}: {format_bytes(fit.needs_bytes)} of {format_bytes(fit.capacity_bytes)} for {what}"
+    if fit.fits:
+        return Text(line)
+    return Text.assemble((f"{line}: too much", "bold red"))
+
+
+def _intensity(est: Estimate) -> str:
+    moved = float(est.work.total_bytes.sum())
+    value = float(est.work.ops.sum()) / moved if moved else float("inf")
+    return f"{value:.3g} OP/byte (ridge {est.ridge_op_per_byte:.3g})"
+
+
+def kernel_table(est: Estimate, view: View, width: int) -> Table:
+    """The kernels that take most, equal ones on one line, and a last line for the rest."""
+    keys = _WIDE if width >= 110 else _NARROW
+    groups = _groups(est, view.sort)
+    shown = groups[: view.top] if view.top else groups
+    total = float(est.kernel_s.sum()) or 1.0
+    cells = [_group_cells(est, group, keys) for group in shown]
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    table.add_column("kernel", no_wrap=True)
+    for key in keys:
+        justify: Literal["left", "right"] = "left" if BY_KEY[key].quantity == "text" else "right"
+        table.add_column(BY_KEY[key].header, justify=justify, no_wrap=True)
+    table.add_column("share", no_wrap=True)
+    table.add_column("bound by", no_wrap=True)
+    widths = [max(len(BY_KEY[key].header), *(len(row[n]) for row in cells)) + 2 for n, key in enumerate(keys) if cells]
+    room = max(width - sum(widths) - _BAR - 18, 16)
+    names = BY_KEY["name"].column(est)
+    for group, row in zip(shown, cells, strict=True):
+        bound = Text(est.bounds[group[0]], style=_BOUND_STYLE[est.bounds[group[0]]])
+        share = float(sum(est.kernel_s[i] for i in group)) / total
+        table.add_row(_label(str(names[group[0]]), len(group), room), *row, _bar(share), bound)
+    rest = [i for group in groups[len(shown) :] for i in group]
+    if rest:
+        seconds = float(sum(est.kernel_s[i] for i in rest))
+        name = f"{len(rest)} more kernel{'s' if len(rest) > 1 else ''}"
+        table.add_row(name, *("" for _ in keys[:-1]), format_si(seconds, "s"), _bar(seconds / total), "", style="dim")
+    return table
+
+
+def _groups(est: Estimate, sort: str) -> list[list[int]]:
+    """Positions of kernels that do the same work in the same time, together, ranked by their sum; singly in `order`."""
+    if sort == "order":
+        return [[i] for i in order(est, sort)]
+    same = [BY_KEY[key].column(est) for key in ("op_type", "rate", "macs", "ops", "moved_bytes", "latency_s", "bound")]
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for i in range(len(est.work)):
+        groups.setdefault(tuple(column[i] for column in same), []).append(i)
+    column = numbers(est, sort)
+    return sorted(groups.values(), key=lambda group: -sum(column[i] for i in group))
+
+
+def _group_cells(est: Estimate, group: list[int], keys: Sequence[str]) -> list[str]:
+    """Texts of a line: counts, bytes and times of all its kernels together."""
+    cells = []
+    for key in keys:
+        column = BY_KEY[key].column(est)
+        first = column[group[0]]
+        numeric = BY_KEY[key].quantity not in ("text", "list") and isinstance(first, int | float)
+        cells.append(format_cell(first * len(group) if numeric and isinstance(first, int | float) else first, key))
+    return cells
+
+
+def _label(name: str, count: int, room: int) -> str:
+    """Name of the first kernel of a line, and how many more are like it."""
+    more = f" ×{count}" if count > 1 else ""
+    return _tail(name, room - len(more)) + more
+
+
+def _tail(name: str, room: int) -> str:
+    """The end of a long name: exporters put what tells layers apart there."""
+    return name if len(name) <= room else "…" + name[-(room - 1) :]
+
+
+def format_cell(value: object, key: str) -> str:
+    """One value of a metric as text for a person."""
+    if value is None:
+        return "–"
+    quantity = BY_KEY[key].quantity
+    if isinstance(value, int | float):
+        if quantity == "bytes":
+            return format_bytes(value)
+        if quantity in ("count", "ratio"):
+            return format_count(value)
+        return format_si(value, {"seconds": "s", "joules": "J"}.get(quantity, ""))
+    return ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
+
+
+def _bar(share: float) -> Text:
+    """A bar in eighths of a character, and the share in per cent."""
+    eighths = round(share * _BAR * 8)
+    bar = "█" * (eighths // 8) + (" ▏▎▍▌▋▊▉"[eighths % 8] if eighths % 8 else "")
+    return Text.assemble((bar.ljust(_BAR), "cyan"), f" {100 * share:3.0f} %")
+
+
+def _notes(est: Estimate) -> list[RenderableType]:
+    if not est.warnings:
+        return []
+    return [Text(), *(Padding(Text.assemble(("note: ", "yellow"), w), (0, 0, 0, 2)) for w in est.warnings)]
+
+
+def markdown(est: Estimate, view: View) -> str:
+    """The report as GitHub-flavoured Markdown."""
+    settings = f"{est.precision or est.main_rate}, batch {est.batch}, {est.runtime.id}"
+    lines = [f"**{est.model.name}** on **{est.hardware.name}** ({settings})", "", verdict(est).plain, "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value.plain} |" for name, value in facts(est)]
+    keys = [
+        "name",
+        "op_type",
+        "macs",
+        "weight_bytes",
+        "input_bytes",
+        "output_bytes",
+        "compute_s",
+        "memory_s",
+        "latency_s",
+        "bound",
+    ]
+    lines += ["", "| " + " | ".join(BY_KEY[k].header for k in keys) + " |", "|" + "---|" * len(keys)]
+    data = {key: BY_KEY[key].column(est) for key in keys}
+    ranked = order(est, view.sort)
+    for i in ranked[: view.top] if view.top else ranked:
+        lines.append("| " + " | ".join(format_cell(data[k][i], k).replace("|", "\\|") for k in keys) + " |")
+    lines += ["", *(f"> note: {w}" for w in est.warnings)] if est.warnings else []
+    return "\n".join(lines) + "\n"
+
+
+def csv_text(est: Estimate, view: View) -> str:
+    """One line a kernel, all metrics, SI units in the header; lists joined with `;`."""
+    import csv
+    import io
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(BY_KEY)
+    data = {key: m.column(est) for key, m in BY_KEY.items()}
+    for i in order(est, view.sort):
+        writer.writerow([";".join(map(str, v)) if isinstance(v := data[k][i], list) else "" if v is None else v for k in BY_KEY])
+    return buffer.getvalue()

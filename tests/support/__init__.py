@@ -1,0 +1,1 @@
+"""Builders that several test files share: small ONNX models and small machines."""

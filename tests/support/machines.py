@@ -1,0 +1,46 @@
+"""Small machines and runtimes, given in few words."""
+
+from typing import Any
+
+from simulator.machine.runtime import RuntimeSpec
+from simulator.machine.spec import HardwareSpec
+
+EVERYTHING = ("batch_norm", "activation", "residual", "gate", "pointwise", "quantize")
+
+
+def hardware_data(*, peak: str = "1 TFLOP/s", bandwidth: str = "100 GB/s", **sections: Any) -> dict[str, Any]:
+    """A minimal machine: one engine, one memory. `sections` are laid over it."""
+    return {
+        "schema": 1, "id": "test", "name": "Test", "class": "cpu",
+        "engines": [{"id": "core", "kind": "simd", "peak": {"fp32": peak}}],
+        "memories": [{"id": "dram", "kind": "dram", "bandwidth": bandwidth}],
+        **sections,
+    }  # fmt: skip
+
+
+def hardware(**sections: Any) -> HardwareSpec:
+    """See `hardware_data`."""
+    return HardwareSpec.model_validate(hardware_data(**sections))
+
+
+def runtime_data(
+    *,
+    overlap: float = 1.0,
+    fusion: tuple[str, ...] = (),
+    kernel_overhead: str = "0 s",
+    asynchronous: bool = False,
+    **profile: Any,
+) -> dict[str, Any]:
+    """A runtime without any loss, unless told otherwise; `profile` is laid over its only profile."""
+    return {
+        "schema": 1, "id": "test", "name": "Test", "description": "A runtime of the tests.", "fusion": fusion,
+        "profiles": {"default": {
+            "overlap": overlap, "efficiency": {"default": 1}, "vector_efficiency": 1, "bandwidth": 1,
+            "kernel_overhead": kernel_overhead, "inference_overhead": "0 s", "asynchronous": asynchronous, **profile,
+        }},
+    }  # fmt: skip
+
+
+def runtime(**given: Any) -> RuntimeSpec:
+    """See `runtime_data`."""
+    return RuntimeSpec.model_validate(runtime_data(**given))
