@@ -76,9 +76,9 @@ class Estimate:
         return self.model.graph.batch
 
     @property
-    def throughput_per_s(self) -> float:
-        """Inferences per second."""
-        return self.batch / self.latency_s if self.latency_s else float("inf")
+    def throughput_per_s(self) -> float | None:
+        """Inferences per second; None where there is nothing to do."""
+        return self.batch / self.latency_s if self.latency_s else None
 
     @property
     def fits(self) -> bool:

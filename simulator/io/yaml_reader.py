@@ -104,11 +104,18 @@ def validate(model: type[_Model], document: Document, data: Mapping[str, Any] | 
     try:
         result = model.model_validate(document.data if data is None else data)
     except ValidationError as error:
-        faults = document.faults + [_fault(model, document, dict(e)) for e in error.errors()]
+        found = [dict(e) for e in error.errors()]
+        faults = document.faults + [_fault(model, document, e) for e in found if not _follows(e, found)]
         raise HardwareError("\n".join(dict.fromkeys(faults))) from error
     if document.faults:
         raise HardwareError("\n".join(document.faults))
     return result
+
+
+def _follows(error: dict[str, Any], errors: list[dict[str, Any]]) -> bool:
+    """Whether a list counts as too short only because its entries are wrong."""
+    loc = error["loc"]
+    return error["type"] == "too_short" and any(len(e["loc"]) > len(loc) and e["loc"][: len(loc)] == loc for e in errors)
 
 
 def _fault(model: type[BaseModel], document: Document, error: dict[str, Any]) -> str:
@@ -123,6 +130,8 @@ def _message(model: type[BaseModel], loc: Path_, error: dict[str, Any]) -> str:
     kind, given = error["type"], error.get("input")
     if kind == "extra_forbidden":
         return f"unknown key{did_you_mean(str(loc[-1]), _known_keys(model, loc[:-1]))}"
+    if kind == "too_short":
+        return "needs at least one entry"
     if kind == "missing":
         return "is missing"
     if kind == "literal_error":

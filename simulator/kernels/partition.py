@@ -22,6 +22,7 @@ _RATES = {
     "float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "int16": "int16", "uint16": "int16",
     "int8": "int8", "uint8": "int8", "int4": "int4", "uint4": "int4", "bool": "int8",
 }  # fmt: skip
+OUTSIDE = -1  # stands for whoever reads the graph's outputs
 _WIDTH = ("int4", "int8", "fp8", "int16", "fp16", "bf16", "fp32", "fp64")
 
 
@@ -63,6 +64,8 @@ class Partitioner:
         self.kind_sets: list[set[Kind]] = []
         self.source: dict[str, str] = {}  # a view's output → the tensor whose bytes it reads
         self.free: list[int] = []  # views of inputs and weights
+        self._outputs = frozenset(graph.outputs)
+        self._readers: dict[str, frozenset[int]] = {}
         for index in range(len(graph.ops)):
             self._place(index)
 
@@ -106,19 +109,25 @@ class Partitioner:
         kernels = {self.kernel_of(feed) for feed in self.feeds_from(index)}
         return sorted(kernels, key=lambda k: self.members[k][-1], reverse=True)
 
+    def readers(self, name: str) -> frozenset[int]:
+        """Operators that read the tensor or a view of it, and `OUTSIDE` where one of these is an output of the graph."""
+        if name not in self._readers:
+            found, pending = set(), [name]
+            while pending:
+                current = pending.pop()
+                if current in self._outputs:
+                    found.add(OUTSIDE)
+                for reader in self.graph.consumers.get(current, ()):
+                    if self.is_view(reader):
+                        pending += [n for n in self.graph.ops[reader].outputs if n]
+                    else:
+                        found.add(reader)
+            self._readers[name] = frozenset(found)
+        return self._readers[name]
+
     def is_only_reader(self, index: int, producer: int) -> bool:
         """Whether nothing else reads what operator `producer` makes, views of it included."""
-        pending = [n for n in self.graph.ops[producer].outputs if n]
-        while pending:
-            name = pending.pop()
-            if name in self.graph.outputs:
-                return False
-            for reader in self.graph.consumers.get(name, ()):
-                if self.is_view(reader):
-                    pending += [n for n in self.graph.ops[reader].outputs if n]
-                elif reader != index:
-                    return False
-        return True
+        return all(self.readers(n) <= {index} for n in self.graph.ops[producer].outputs if n)
 
     def elements(self, index: int) -> int:
         """Elements of its first output."""
@@ -228,21 +237,7 @@ def _writes(state: Partitioner, members: list[int]) -> tuple[TensorSpec, ...]:
     """Tensors that leave the kernel: read by other kernels, through views too, or outputs of the graph."""
     inside = set(members)
     names = chain.from_iterable(state.graph.ops[i].outputs for i in members)
-    return tuple(state.graph.tensors[name] for name in names if name and _leaves(state, name, inside))
-
-
-def _leaves(state: Partitioner, name: str, inside: set[int]) -> bool:
-    pending = [name]
-    while pending:
-        current = pending.pop()
-        if current in state.graph.outputs:
-            return True
-        for reader in state.graph.consumers.get(current, ()):
-            if state.is_view(reader):
-                pending += [n for n in state.graph.ops[reader].outputs if n]
-            elif reader not in inside:
-                return True
-    return False
+    return tuple(state.graph.tensors[name] for name in names if name and not state.readers(name) <= inside)
 
 
 def _rate(state: Partitioner, main: int) -> str:

@@ -45,7 +45,8 @@ def headline(est: Estimate) -> Text:
 def verdict(est: Estimate) -> Text:
     """The answer in a line: how long, how often, bound by what, and what does not fit."""
     time = f"{format_si(est.latency_s, 's')} per {'inference' if est.batch == 1 else f'batch of {est.batch}'}"
-    text = Text.assemble((time, "bold"), f", {format_count(est.throughput_per_s)} inferences/s, bound by ")
+    rate = "–" if est.throughput_per_s is None else format_count(est.throughput_per_s)
+    text = Text.assemble((time, "bold"), f", {rate} inferences/s, bound by ")
     text.append(est.bound, style=_BOUND_STYLE[est.bound])
     missing = [f"{f.memory} by {format_bytes(f.needs_bytes - f.capacity_bytes)}" for f in est.memory_fit if not f.fits]
     if missing:
@@ -66,9 +67,9 @@ def _facts(est: Estimate) -> RenderableType:
 
 def facts(est: Estimate) -> list[tuple[str, Text]]:
     """The headline figures, named."""
-    slower = est.latency_s / est.bound_latency_s if est.bound_latency_s else float("inf")
+    faster = f": at best {est.latency_s / est.bound_latency_s:.3g} × faster on this machine" if est.bound_latency_s else ""
     rows = [
-        ("Bound", Text(f"{format_si(est.bound_latency_s, 's')}: at best {slower:.3g} × faster on this machine")),
+        ("Bound", Text(f"{format_si(est.bound_latency_s, 's')}{faster}")),
         ("Time", _shares(est)),
         ("Energy", _energy(est)),
     ]  # fmt: skip

@@ -86,6 +86,8 @@ def _dim(value: RawValue, axis: int, options: DimOptions, own_batch: int | None,
     dim = value.dims[axis]
     if isinstance(dim, str) and dim in options.dims:
         return options.dims[dim]
+    if isinstance(dim, int) and dim < -1:
+        raise ShapeError(f"input '{value.name}' has a negative dimension: {list(value.dims)}")
     fixed = isinstance(dim, int) and dim > 0  # exporters write 0 and −1 for "any"
     if axis == 0 and options.batch is not None and (not fixed or dim == own_batch):
         return options.batch

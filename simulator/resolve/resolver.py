@@ -39,12 +39,17 @@ def resolve(raw: RawModel, options: DimOptions, *, allow_unknown: bool = False) 
     """
     rebatch = None
     if options.batch is not None:
-        base = Resolver(raw, DimOptions(None, options.dims, options.input_shapes), allow_unknown=True)
+        base = Resolver(raw, DimOptions(None, options.dims, options.input_shapes), allow_unknown=allow_unknown)
         own = base.graph().batch
-        if own != options.batch and own > 0 and options.batch % own == 0:
-            rebatch = Rebatch(base.tensors, own, options.batch)
-    resolver = Resolver(raw, options, allow_unknown=allow_unknown, rebatch=rebatch)
-    return resolver.graph()
+        if own == options.batch:
+            return base.graph()
+        rebatch = Rebatch(base.tensors, own, options.batch) if own else None
+    try:
+        return Resolver(raw, options, allow_unknown=allow_unknown, rebatch=rebatch).graph()
+    except ShapeError as error:
+        if rebatch is None:
+            raise
+        raise ShapeError(f"not at batch {rebatch.wanted}: the file has its batch of {rebatch.own} built in ({error})") from error
 
 
 class Scope:
@@ -107,8 +112,8 @@ class Resolver:
         self._declare_weights(graph, scope)
         inputs = [v for v in graph.inputs if v.name not in scope.names]
         names = [v.name for v in inputs]
-        for name in names:
-            if names.count(name) > 1:
+        for name, uses in Counter(names).items():
+            if uses > 1:
                 raise ModelError(f"graph '{self.raw.name}': two inputs have the name '{name}'")
         shapes, notes = input_shapes(inputs, options)
         self.notes += notes
@@ -216,6 +221,7 @@ class Resolver:
     def _infer(self, rule: Rule, view: OpView) -> Sequence[Out]:
         try:
             if self.rebatch is not None:
+                self.rebatch.inherit(view.op)
                 if rule.op_type == "Concat":
                     view = OpView(view.op, self.rebatch.aligned_inputs(view), (), self.value)
                 elif rule.op_type in CORRECTED:
@@ -255,8 +261,8 @@ class Resolver:
         complete = OpView(op, view.inputs, [self.tensors[n] for n in op.outputs], self.value)
         try:
             values = rule.value(complete)
-        except (UnknownShapeError, ShapeError):
-            return
+        except (UnknownShapeError, ShapeError, ValueError, IndexError, OverflowError):
+            return  # numpy refuses what contradicts itself; the value stays unknown, the shape is inferred all the same
         for name, value in zip(op.outputs, values or (), strict=False):
             if name and value.shape == self.tensors[name].shape:
                 self._values[name] = value

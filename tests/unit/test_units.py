@@ -102,7 +102,7 @@ def test_numbers_are_taken_as_they_are() -> None:
         (7, "bytes", "'7' has no unit"),
         ("3.35 TB", "bytes_per_s", "unit 'TB' is not one of bytes per s; did you mean 'TB/s'?"),
         ("216 MHZ", "hertz", "did you mean 'MHz'?"),
-        ("3 Gib/s", "bytes_per_s", "did you mean 'GiB/s'?"),
+        ("3 GiB/sec", "bytes_per_s", "did you mean 'GiB/s'?"),
         ("3 furlong", "bytes", "unit 'furlong' is not one of bytes; write '320 KiB'"),
         ("1,5 GB", "bytes", "is not a quantity"),
         ("1 2 GB", "bytes", "is not"),

@@ -27,9 +27,10 @@ _UPWARDS: Final[tuple[Literal["bottom", "center", "top"], ...]] = ("bottom", "ce
 _STEP_PX: Final = 3.0  # lines are obstacles as dots this far apart
 _ANGLES_DEG: Final = (0, 45, 135, 180, 315, 225, 90, 270, 22, 158, 338, 202)
 _NEAR_PT: Final = 5.0  # a label within this distance needs no line to what it names
-_REACH_PT: Final = (3.0, 8.0, 15.0, 24.0, 36.0, 50.0)
-_LINE_COST: Final = 0.06  # of hiding one dot of a line
+_REACH_PT: Final = (3.0, 8.0, 15.0, 24.0, 36.0, 50.0, 66.0)
+_LINE_COST: Final = 0.05  # of hiding one dot of a faint line
 _MARKER_COST: Final = 2.5
+_LEADER_COST: Final = 0.5  # of one dot of the thin line of another label
 _CORNERS: Final[tuple[Corner, ...]] = ("upper left", "lower right", "upper right", "lower left")
 
 
@@ -65,6 +66,12 @@ class Box:
     def grown(self, pad: float) -> "Box":
         """The same with a margin."""
         return Box(self.pivot, self.left - pad, self.bottom - pad, self.right + pad, self.top + pad, self.angle_deg)
+
+
+def _renderer(width_px: float, height_px: float, dpi: float) -> Any:
+    """What measures text: one of its own, so that the figure keeps its canvas."""
+    agg: Any = RendererAgg
+    return agg(width_px, height_px, dpi)
 
 
 def _turn(angle_deg: float) -> Point:
@@ -107,25 +114,37 @@ class Placer:
     def __post_init__(self) -> None:
         figure = self.ax.figure
         width, height = figure.bbox.size
-        self.renderer: Any = RendererAgg(width, height, figure.dpi)
+        self.renderer: Any = _renderer(width, height, figure.dpi)
         self.px_per_pt = figure.dpi / 72
 
     def to_px(self, xy: Array) -> Array:
         """Data coordinates → pixels, shape (n, 2)."""
         return np.asarray(self.ax.transData.transform(np.asarray(xy, np.float64).reshape(-1, 2)))
 
+    def pixel(self, x: float, y: float) -> Point:
+        """Data coordinates of one point → pixels."""
+        ((px, py),) = self.to_px(np.array([x, y]))
+        return float(px), float(py)
+
+    def is_crowded(self, anchor: Point, radius_pt: float) -> bool:
+        """Whether another marker is so near that it is not plain which one a label next to them means."""
+        markers = self.dots[self.dots[:, 3] == _MARKER_COST]
+        distance = np.hypot(markers[:, 0] - anchor[0], markers[:, 1] - anchor[1]) - markers[:, 2]
+        near = distance < (radius_pt + _NEAR_PT) * self.px_per_pt
+        return bool((near & (np.hypot(*(markers[:, :2] - anchor).T) > 1)).any())
+
     def avoid_markers(self, xy: Array, radius_pt: Array | float) -> None:
         """Markers at data coordinates are better left visible."""
-        dots = self.to_px(xy)
-        radius = np.broadcast_to(np.asarray(radius_pt) * self.px_per_pt, len(dots))
-        self._add(dots, radius, _MARKER_COST)
+        radius_px = np.broadcast_to(np.asarray(radius_pt) * self.px_per_pt, len(xy))
+        distinct = np.unique(np.column_stack([self.to_px(xy), radius_px]).round(), axis=0)  # repeated layers coincide
+        self._add(distinct[:, :2], distinct[:, 2], _MARKER_COST)
 
-    def avoid_line(self, xy: Array) -> None:
-        """So are lines, between data coordinates."""
+    def avoid_line(self, xy: Array, weight: float = 1.0) -> None:
+        """So are lines between data coordinates, the more the higher their weight."""
         px = self.to_px(xy)
         for start, end in pairwise(px):
             count = max(2, int(np.hypot(*(end - start)) / _STEP_PX))
-            self._add(np.linspace(start, end, count), np.full(count, self.px_per_pt), _LINE_COST)
+            self._add(np.linspace(start, end, count), np.full(count, self.px_per_pt), weight * _LINE_COST)
 
     def _add(self, dots: Array, radius: Array, cost: float) -> None:
         self.dots = np.vstack([self.dots, np.column_stack([dots, radius, np.full(len(dots), cost)])])
@@ -165,29 +184,40 @@ class Placer:
 
     def place_legend(self, legend: Legend) -> None:
         """The corner where it hides least."""
-
-        def hides(corner: Corner) -> float:
+        hidden = []
+        for corner in _CORNERS:
             legend.set_loc(corner)
-            return self.cost(self._window(legend))
-
-        legend.set_loc(min(_CORNERS, key=hides))
+            hidden.append(self.cost(self._window(legend)))
+        legend.set_loc(_CORNERS[int(np.argmin(hidden))])
         self.taken.append(self._window(legend))
 
     def _window(self, legend: Legend) -> Box:
         extent = legend.get_window_extent(self.renderer)
         return Box((extent.x0, extent.y0), 0, 0, extent.width, extent.height)
 
-    def write(self, text: str, spots: Iterable[Spot], *, size_pt: float, color: str, bold: bool = False) -> Annotation | None:
-        """Write `text` at the cheapest spot that is free and inside the axes; without any, write nothing: None."""
+    def write(
+        self,
+        text: str,
+        spots: Iterable[Spot],
+        *,
+        size_pt: float,
+        color: str,
+        bold: bool = False,
+        limit: float = np.inf,
+    ) -> Annotation | None:
+        """Write `text` at the cheapest spot that is free and inside the axes; without any, or none below `limit`: None."""
         font = FontProperties(size=size_pt, weight="bold" if bold else "normal")
         size = self.size_px(text, font)
-        free = [(spot, box) for spot in spots if self._is_free(box := _box(spot, size)) and self._is_clear(spot)]
-        if not free:
+        priced = sorted(((self._price(spot, _box(spot, size)), rank, spot) for rank, spot in enumerate(spots)))
+        affordable = (spot for price, _, spot in priced if price <= limit)
+        spot = next((s for s in affordable if self._is_free(_box(s, size)) and self._is_clear(s)), None)
+        if spot is None:
             return None
-        spot, box = min(free, key=lambda pair: pair[0].taste + self.cost(pair[1]))
-        self.taken.append(box)
+        self.taken.append(_box(spot, size))
         if spot.leader:
-            self._add(np.linspace(spot.anchor, np.add(spot.anchor, spot.offset), 8), np.ones(8), _MARKER_COST / 4)
+            end = np.add(spot.anchor, spot.offset)
+            count = max(2, int(np.hypot(*spot.offset) / _STEP_PX))
+            self._add(np.linspace(spot.anchor, end, count), np.ones(count), _LEADER_COST)
         return self._annotate(text, spot, font, color)
 
     def _is_free(self, box: Box) -> bool:
@@ -197,13 +227,17 @@ class Placer:
         padded = box.grown(_PAD_PT * self.px_per_pt)
         return bool(inside) and not any(overlap(padded, other) for other in self.taken)
 
+    def _price(self, spot: Spot, box: Box) -> float:
+        """What a label hides, with a share of what its thin line crosses, and how far from the ideal it is."""
+        if not spot.leader:
+            return spot.taste + self.cost(box)
+        elsewhere = np.hypot(self.dots[:, 0] - spot.anchor[0], self.dots[:, 1] - spot.anchor[1]) > 2
+        crossed = self.dots[_line_box(spot).covered(self.dots[:, :2], self.dots[:, 2]) & elsewhere, 3].sum()
+        return spot.taste + self.cost(box) + 0.3 * float(crossed)
+
     def _is_clear(self, spot: Spot) -> bool:
         """Whether the thin line from the label to what it names crosses no text."""
-        if not spot.leader:
-            return True
-        length, angle = float(np.hypot(*spot.offset)), float(np.rad2deg(np.arctan2(spot.offset[1], spot.offset[0])))
-        line = Box(spot.anchor, 0, -1, length, 1, angle)
-        return not any(overlap(line, other) for other in self.taken)
+        return not spot.leader or not any(overlap(_line_box(spot), other) for other in self.taken)
 
     def _annotate(self, text: str, spot: Spot, font: FontProperties, color: str) -> Annotation:
         x, y = self.ax.transData.inverted().transform(spot.anchor)
@@ -218,6 +252,12 @@ class Placer:
             arrowprops=arrow if spot.leader else None,
             path_effects=[withStroke(linewidth=1.6, foreground="white", alpha=0.85)],
         )  # fmt: skip
+
+
+def _line_box(spot: Spot) -> Box:
+    """The thin line from what a label names to the label."""
+    length, angle = float(np.hypot(*spot.offset)), float(np.rad2deg(np.arctan2(spot.offset[1], spot.offset[0])))
+    return Box(spot.anchor, 0, -1, length, 1, angle)
 
 
 def _box(spot: Spot, size: Point) -> Box:
@@ -236,7 +276,7 @@ def around(anchor: Point, radius_pt: float, px_per_pt: float, *, leader: bool = 
             distance = (radius_pt + reach) * px_per_pt
             h_align = 0.5 if abs(cos) < 0.3 else float(cos < 0)
             v_align = 0.5 if abs(sin) < 0.3 else float(sin < 0)
-            taste = 0.04 * reach + 0.02 * rank
+            taste = 0.03 * reach + 0.02 * rank
             offset = (distance * cos, distance * sin)
             spots.append(Spot(anchor, offset, h_align, v_align, taste, leader=leader or reach > _NEAR_PT))
     return spots

@@ -1,16 +1,18 @@
 """The roofline: what a machine allows at each arithmetic intensity, and where the kernels of a network lie under it.
 
-Williams, Waterman, Patterson, "Roofline: an insightful visual performance model for multicore architectures", CACM 2009.
+Williams, Waterman, Patterson, "Roofline: an insightful visual performance model for multicore
+architectures", CACM 52(4), 2009.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
@@ -22,12 +24,13 @@ from simulator.report.plots.labels import Placer, along, around
 from simulator.report.plots.registry import plot
 from simulator.report.plots.roofs import Points, Roof, Roofs, machine_name, points, rest, roofs
 
-_AREA_PT2: Final = (7.0, 110.0)  # of a kernel's marker: the least, and that of the longest kernel
+_LEAST_PT2: Final = 7.0  # area of a kernel's marker, whatever its time
 _STAR_PT: Final = 11.0
-_NAME_LENGTH: Final = 26
+_NAME_LENGTH: Final = 24
 _MEMORY_NAMES: Final = {"flash": "flash", "pcie": "PCIe"}  # others are acronyms
 
 Key = tuple[str, str]
+Array = np.ndarray
 
 
 class RooflineArtists(NamedTuple):
@@ -40,6 +43,7 @@ class RooflineArtists(NamedTuple):
     points: Mapping[str, PathCollection]
     totals: Mapping[str, Line2D]
     labels: tuple[Text, ...]
+    title: Text
     note: Text | None
     legend: Legend
 
@@ -53,6 +57,14 @@ class _Series:
     name: str
     color: str
     marker: str | None
+    scale: float
+
+    @property
+    def areas_pt2(self) -> Array:
+        """Marker areas in proportion to the time of each kernel, none so small that it cannot be seen."""
+        share = self.points.share
+        largest = self.scale * np.clip(110.0 * (20.0 / max(len(share), 1)) ** 0.4, 35.0, 110.0)
+        return np.asarray(np.maximum(_LEAST_PT2, largest * share / share.max(initial=1e-300)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +81,12 @@ class _Canvas:
 
     @property
     def several(self) -> bool:
-        """Whether machines are told apart by colour."""
+        """Whether machines are told apart by colour and dash; then only the roofs most of the time is under are drawn."""
         return len(self.roofs) > 1
+
+    def dash(self, found: Roofs) -> style.Dash:
+        """The line style of a machine."""
+        return style.DASHES[self.roofs.index(found) % len(style.DASHES)]
 
 
 def figure(estimates: Sequence[Estimate], *, size_in: tuple[float, float] = style.DOUBLE_IN) -> tuple[Figure, RooflineArtists]:
@@ -90,48 +106,56 @@ def roofline(estimates: Sequence[Estimate], ax: Axes) -> RooflineArtists:
         UsageError: no estimates, or none with any arithmetic.
     """
     with style.context():
-        series = _series(estimates)
+        series = _series(estimates, marker_scale=(style.font_pt(_figure_of(ax)) / 8.0) ** 4)
         canvas = _canvas(series, ax)
         placer = _prepare(canvas)
         compute, memory = _draw_compute(canvas), _draw_memory(canvas)
-        attainable, ridges = _draw_ridges(canvas)
+        attainable, ridges = _draw_attainable(canvas), _draw_ridges(canvas)
         dots, totals = _draw_points(canvas, series), _draw_totals(canvas, series)
         _avoid(placer, canvas, series, [*compute.values(), *memory.values()])
-        legend = _legend(canvas, series)
+        title, legend = _title(canvas, placer, estimates), _legend(canvas, series)
         placer.place_legend(legend)
+        roof_lines = {**compute, **memory}
+        labels = [*_label_roofs(canvas, placer, roof_lines, used=True), *_label_ridges(canvas, placer)]
         note = _note(canvas, placer, estimates)
-        labels = [*_label_roofs(canvas, placer, compute, memory, used=True), *_label_ridges(canvas, placer)]
         labels += _label_totals(canvas, placer, series)
-        labels += _label_roofs(canvas, placer, compute, memory, used=False)
+        labels += _label_roofs(canvas, placer, roof_lines, used=False)
         labels += _label_kernels(canvas, placer, series)
-        return RooflineArtists(compute, memory, attainable, ridges, dots, totals, tuple(labels), note, legend)
+        return RooflineArtists(compute, memory, attainable, ridges, dots, totals, tuple(labels), title, note, legend)
 
 
-def _series(estimates: Sequence[Estimate]) -> tuple[_Series, ...]:
+def _series(estimates: Sequence[Estimate], marker_scale: float) -> tuple[_Series, ...]:
     machines = list(dict.fromkeys(map(machine_name, estimates)))
     models = list(dict.fromkeys(est.model.name for est in estimates))
     found = []
-    for position, est in enumerate(estimates):
+    for position, (est, name) in enumerate(zip(estimates, _names(estimates), strict=True)):
         machine, model = machines.index(machine_name(est)), models.index(est.model.name)
-        look = machine if len(machines) > 1 else model if len(models) > 1 else position
-        shape = model if len(models) > 1 else look
+        many_machines, many_models = len(machines) > 1, len(models) > 1
+        look = machine if many_machines else model if many_models else position
+        shape = model if many_models else look
         color = style.PALETTE[look % len(style.PALETTE)]
         marker = style.MARKERS[shape % len(style.MARKERS)] if len(estimates) > 1 else None
-        found.append(_Series(est, points(est), _series_name(est, estimates), color, marker))
+        found.append(_Series(est, points(est), name, color, marker, marker_scale))
     if not any(len(s.points.index) for s in found):
         raise UsageError("a roofline needs at least one kernel with arithmetic")
     return tuple(found)
 
 
-def _series_name(est: Estimate, estimates: Sequence[Estimate]) -> str:
-    """What tells this estimate from the others: model, machine, precision, batch; the model where there is one only."""
-    parts = [
-        [str(part) for part in (e.model.name, machine_name(e), e.precision or "as stored", f"batch {e.batch}", e.runtime.id)]
-        for e in estimates
-    ]
-    own = parts[[e is est for e in estimates].index(True)]
-    differs = [len({p[i] for p in parts}) > 1 for i in range(len(own))]
-    return ", ".join(text for text, shown in zip(own, differs, strict=True) if shown) or own[0]
+def _facts(est: Estimate) -> tuple[str, ...]:
+    """What may tell an estimate from others, the most telling first."""
+    precision = est.precision or ", ".join(sorted(set(est.work.rates)))
+    return est.model.name, machine_name(est), precision, f"batch {est.batch}", est.runtime.id, f"overlap {est.overlap}"
+
+
+def _names(estimates: Sequence[Estimate]) -> list[str]:
+    """A short name for each: only facts that differ, runtime and overlap only where nothing else does."""
+    facts = [_facts(est) for est in estimates]
+    for length in (4, 5, 6):
+        differs = [i for i in range(length) if len({f[i] for f in facts}) > 1] or [0]
+        names = [", ".join(f[i] for i in differs) for f in facts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{name} ({number})" for number, name in enumerate(names, 1)]
 
 
 def _canvas(series: Sequence[_Series], ax: Axes) -> _Canvas:
@@ -164,7 +188,7 @@ def _figure_of(ax: Axes) -> Figure:
 
 def _decades(low: float, high: float) -> tuple[float, float]:
     """The powers of ten around a range, with a little room at either end."""
-    return 10.0 ** np.floor(np.log10(low / 1.15)), 10.0 ** np.ceil(np.log10(high * 1.35))
+    return 10.0 ** np.floor(np.log10(low / 1.1)), 10.0 ** np.ceil(np.log10(high * 1.35))
 
 
 def _prepare(canvas: _Canvas) -> Placer:
@@ -181,69 +205,53 @@ def _draw_compute(canvas: _Canvas) -> dict[Key, Line2D]:
     lines = {}
     for found in canvas.roofs:
         fastest = (found.stream if canvas.several else found.memory[-1]).per_s
-        for roof in found.compute:
-            if (
-                (roof.used and not canvas.several)
-                or roof is found.peak
-                or (not canvas.several and roof.per_s > canvas.y_limits[0])
-            ):
-                start = roof.per_s / fastest
-                lines[found.machine, ", ".join(roof.names)] = _roof(
-                    canvas, found, roof, (start, canvas.x_limits[1]), (roof.per_s, roof.per_s)
-                )
+        for roof in (found.peak,) if canvas.several else found.compute:
+            if roof.per_s > canvas.y_limits[0]:
+                x = np.array([roof.per_s / fastest, canvas.x_limits[1]])
+                lines[found.machine, ", ".join(roof.names)] = _roof(canvas, found, roof, x, np.full(2, roof.per_s))
     return lines
 
 
 def _draw_memory(canvas: _Canvas) -> dict[Key, Line2D]:
-    """Slanted roofs, from the left edge to the highest roof drawn."""
+    """Slanted roofs, from the left edge: the fastest up to the highest roof drawn, the others to the highest in use."""
     lines = {}
     for found in canvas.roofs:
-        top = found.peak.per_s if canvas.several else found.compute[-1].per_s
+        used = max(roof.per_s for roof in found.compute if roof.used or roof is found.peak)
         for roof in (found.stream,) if canvas.several else found.memory:
+            fastest = not canvas.several and roof is found.memory[-1]
+            top = found.peak.per_s if canvas.several else found.compute[-1].per_s if fastest else used
             x = np.array([canvas.x_limits[0], top / roof.per_s])
             lines[found.machine, ", ".join(roof.names)] = _roof(canvas, found, roof, x, x * roof.per_s)
     return lines
 
 
-def _roof(canvas: _Canvas, found: Roofs, roof: Roof, x: Sequence[float], y: Sequence[float]) -> Line2D:
+def _roof(canvas: _Canvas, found: Roofs, roof: Roof, x: Array, y: Array) -> Line2D:
     color, width = (canvas.colors[found.machine], 0.8) if roof.used else (style.FAINT, 0.5)
-    (line,) = canvas.ax.plot(x, y, color=color, linewidth=width, linestyle="-" if roof.used else (0, (4, 2)), zorder=2)
+    dash = canvas.dash(found) if canvas.several else "-" if roof.used else (0, (4, 2))
+    (line,) = canvas.ax.plot(x, y, color=color, linewidth=1.4 if canvas.several else width, linestyle=dash, zorder=2)
     return line
 
 
-def _draw_ridges(canvas: _Canvas) -> tuple[dict[str, Line2D], dict[str, Line2D]]:
-    """The roof that most of the time is spent under, drawn thick, and its ridge point."""
-    thick, marks = {}, {}
-    for position, found in enumerate(canvas.roofs):
-        ridge, peak, color = found.ridge_op_per_byte, found.peak.per_s, canvas.colors[found.machine]
-        left, right = canvas.x_limits
-        dash = style.DASHES[position % len(style.DASHES)]
-        (thick[found.machine],) = canvas.ax.plot(
-            [left, ridge, right],
-            [left * found.stream.per_s, peak, peak],
-            color=color,
-            linewidth=1.6,
-            linestyle=dash,
-            zorder=2.1,
-        )
+def _draw_attainable(canvas: _Canvas) -> dict[str, Line2D]:
+    """With one machine, the roof that most of the time is spent under is thick."""
+    if canvas.several:
+        return {}
+    (found,) = canvas.roofs
+    (left, right), ridge, peak = canvas.x_limits, found.ridge_op_per_byte, found.peak.per_s
+    x, y = [left, ridge, right], [left * found.stream.per_s, peak, peak]
+    (line,) = canvas.ax.plot(x, y, color=canvas.colors[found.machine], linewidth=1.6, zorder=2.1)
+    return {found.machine: line}
+
+
+def _draw_ridges(canvas: _Canvas) -> dict[str, Line2D]:
+    """Hollow diamonds at the ridge points."""
+    marks = {}
+    for found in canvas.roofs:
         (marks[found.machine],) = canvas.ax.plot(
-            [ridge],
-            [peak],
-            "D",
-            markersize=4.5,
-            markerfacecolor="white",
-            markeredgecolor=color,
-            markeredgewidth=1,
-            zorder=5,
-        )
-    return thick, marks
-
-
-def _areas_pt2(series: _Series) -> np.ndarray:
-    """Marker areas in proportion to the time of each kernel, none so small that it cannot be seen."""
-    least, most = _AREA_PT2
-    share = series.points.share
-    return np.asarray(np.maximum(least, most * share / share.max(initial=1e-300)))
+            [found.ridge_op_per_byte], [found.peak.per_s], "D", markersize=4.5, markerfacecolor="white",
+            markeredgecolor=canvas.colors[found.machine], markeredgewidth=1, zorder=5, clip_on=False,
+        )  # fmt: skip
+    return marks
 
 
 def _draw_points(canvas: _Canvas, series: Sequence[_Series]) -> dict[str, PathCollection]:
@@ -251,12 +259,13 @@ def _draw_points(canvas: _Canvas, series: Sequence[_Series]) -> dict[str, PathCo
     drawn = {}
     for one in series:
         bounds = np.array(one.est.bounds)[one.points.index]
-        for bound, (color, marker) in style.BOUND_LOOK.items() if one.marker is None else [("", (one.color, one.marker))]:
-            mask = bounds == bound if bound else np.ones(len(bounds), bool)
+        looks = style.BOUND_LOOK if one.marker is None else {one.name: (one.color, one.marker)}
+        for name, (color, marker) in looks.items():
+            mask = bounds == name if one.marker is None else np.full(len(bounds), fill_value=True)
             if mask.any():
-                drawn[bound or one.name] = canvas.ax.scatter(
-                    one.points.op_per_byte[mask], one.points.ops_per_s[mask], s=_areas_pt2(one)[mask], color=color, marker=marker,
-                    alpha=0.75, edgecolors="white", linewidths=0.4, zorder=3,
+                drawn[name] = canvas.ax.scatter(
+                    one.points.op_per_byte[mask], one.points.ops_per_s[mask], s=one.areas_pt2[mask], color=color,
+                    marker=marker, alpha=0.75, edgecolors="white", linewidths=0.4, zorder=3, clip_on=False,
                 )  # fmt: skip
     return drawn
 
@@ -265,36 +274,60 @@ def _draw_totals(canvas: _Canvas, series: Sequence[_Series]) -> dict[str, Line2D
     """The networks as a whole: a star each."""
     stars = {}
     for one in series:
+        if not one.points.total_ops_per_s:
+            continue
         (stars[one.name],) = canvas.ax.plot(
             [one.points.total_op_per_byte], [one.points.total_ops_per_s], "*", markersize=_STAR_PT,
-            color=one.color if one.marker else "white", markeredgecolor="black", markeredgewidth=0.8, zorder=4,
+            color=one.color if one.marker else "white", markeredgecolor="black", markeredgewidth=0.8, zorder=4, clip_on=False,
         )  # fmt: skip
     return stars
 
 
 def _avoid(placer: Placer, canvas: _Canvas, series: Sequence[_Series], lines: Sequence[Line2D]) -> None:
+    """What text had better not hide."""
     for line in lines:
-        placer.avoid_line(np.asarray(line.get_xydata()))
+        placer.avoid_line(np.asarray(line.get_xydata()), weight=1.0 if line.get_color() == style.FAINT else 3.0)
     for one in series:
-        placer.avoid_markers(np.column_stack([one.points.op_per_byte, one.points.ops_per_s]), np.sqrt(_areas_pt2(one)) / 2)
-        placer.avoid_markers(np.array([[one.points.total_op_per_byte, one.points.total_ops_per_s]]), _STAR_PT / 2)
+        kernels = np.column_stack([one.points.op_per_byte, one.points.ops_per_s])
+        placer.avoid_markers(kernels, np.sqrt(one.areas_pt2) / 2)
+        placer.avoid_markers(_total(one), _STAR_PT / 2)
     for found in canvas.roofs:
         placer.avoid_markers(np.array([[found.ridge_op_per_byte, found.peak.per_s]]), 3.0)
 
 
+def _total(one: _Series) -> Array:
+    return np.array([[one.points.total_op_per_byte, one.points.total_ops_per_s]])
+
+
+def _title(canvas: _Canvas, placer: Placer, estimates: Sequence[Estimate]) -> Text:
+    """What all estimates share, as much of it as fits above the axes."""
+    facts = [(e.model.name, e.hardware.name, e.hardware.mode, *_facts(e)[2:5]) for e in estimates]
+    shared = [str(values[0]) for values in zip(*facts, strict=True) if len(set(values)) == 1 and values[0]]
+    font = FontProperties(size=canvas.pt)
+    while len(shared) > 1 and placer.size_px(", ".join(shared), font)[0] > canvas.ax.bbox.width:
+        shared.pop()
+    return canvas.ax.set_title(", ".join(shared), loc="left", fontproperties=font, color=style.INK, pad=4)
+
+
 def _legend(canvas: _Canvas, series: Sequence[_Series]) -> Legend:
-    look = {"markeredgecolor": "white", "markeredgewidth": 0.4, "markersize": 5.5, "linestyle": ""}
+    look: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.4, "markersize": 5.5, "linestyle": ""}
+    met = set(series[0].est.bounds)
+    entries: list[tuple[str, str, str | None, dict[str, Any]]] = [(s.name, s.color, s.marker, {}) for s in series]
     if series[0].marker is None:
-        met = set(series[0].est.bounds)
-        entries = [(f"{b} bound", *look_) for b, look_ in style.BOUND_LOOK.items() if b in met]
-    else:
-        entries = [(s.name, s.color, s.marker) for s in series]
-    handles = [Line2D([], [], color=color, marker=marker, label=label, **look) for label, color, marker in entries]
+        entries = [(f"{name} bound", *shape, {}) for name, shape in style.BOUND_LOOK.items() if name in met]
+    elif canvas.several:
+        dashes = {found.machine: canvas.dash(found) for found in canvas.roofs}
+        entries = [(*entry[:3], {"linestyle": dashes[machine_name(s.est)]}) for entry, s in zip(entries, series, strict=True)]
+    handles = [
+        Line2D([], [], color=color, marker=marker or "", label=label, **{**look, **dash})
+        for label, color, marker, dash in entries
+    ]
     star = {**look, "markeredgecolor": "black", "markersize": 8}
     handles.append(Line2D([], [], color="white", marker="*", label="whole network", **star))
     legend = canvas.ax.legend(
-        handles=handles, title="Kernels (area ∝ time)", fontsize=canvas.pt - 1, title_fontsize=canvas.pt - 1, frameon=True,
-        framealpha=0.9, edgecolor="none", borderpad=0.3, handletextpad=0.2, labelspacing=0.25, borderaxespad=0.4, alignment="left",
+        handles=handles, title="Kernels (area ∝ time)", fontsize=canvas.pt - 1, title_fontsize=canvas.pt - 1,
+        framealpha=0.9, edgecolor="none", borderpad=0.3, handletextpad=0.4, handlelength=2.6 if canvas.several else 1.2,
+        labelspacing=0.25, borderaxespad=0.4, alignment="left",
     )  # fmt: skip
     legend.set_zorder(5)
     return legend
@@ -315,32 +348,31 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
 
 
-def _label_roofs(
-    canvas: _Canvas, placer: Placer, compute: Mapping[Key, Line2D], memory: Mapping[Key, Line2D], *, used: bool
-) -> list[Text]:
-    """Names and values along the roofs: memories from the left, arithmetic from the right."""
-    labels = []
+def _label_roofs(canvas: _Canvas, placer: Placer, lines: Mapping[Key, Line2D], *, used: bool) -> list[Text]:
+    """Names and values along the roofs: arithmetic from the right edge, memories from the left, the main ones first."""
+    labels: list[Text | None] = []
     for found in canvas.roofs:
-        for lines, ceilings, from_end in ((compute, found.compute, True), (memory, found.memory, False)):
-            for roof in sorted(ceilings, key=lambda r: r not in (found.peak, found.stream)):
-                line = lines.get((found.machine, ", ".join(roof.names)))
-                if line is None or roof.used != used:
-                    continue
-                start, end = placer.visible(np.asarray(line.get_xydata()))
-                text = _compute_text(canvas, found, roof) if from_end else _memory_text(roof)
-                label = placer.write(
-                    text, along(start, end, 2.0 * placer.px_per_pt, from_end=from_end),
-                    size_pt=canvas.pt - (1 if used else 1.5), color=canvas.colors[found.machine] if used else style.FAINT,
-                )  # fmt: skip
-                labels += [label] if label else []
-    return labels
+        for roof in sorted((*found.compute, *found.memory), key=lambda r: r not in (found.peak, found.stream)):
+            line = lines.get((found.machine, ", ".join(roof.names)))
+            if line is None or roof.used != used:
+                continue
+            start, end = placer.visible(np.asarray(line.get_xydata()))
+            is_compute = roof in found.compute
+            spots = along(start, end, 2.0 * placer.px_per_pt, from_end=is_compute)
+            text = _compute_text(canvas, roof) if is_compute else _memory_text(roof)
+            size_pt, color = (canvas.pt - 1, canvas.colors[found.machine]) if used else (canvas.pt - 1.5, style.FAINT)
+            labels.append(placer.write(text, spots, size_pt=size_pt, color=color, limit=np.inf if used else 1.0))
+    return _written(labels)
 
 
-def _compute_text(canvas: _Canvas, found: Roofs, roof: Roof) -> str:
-    integers = [name.startswith("int") for name in roof.names]
-    unit = "FLOP/s" if not any(integers) else "OP/s"
-    machine = f"{found.machine} " if canvas.several else ""
-    return f"{machine}{', '.join(roof.names)} {style.readable(roof.per_s, unit)}"
+def _written(labels: Iterable[Text | None]) -> list[Text]:
+    return [label for label in labels if label is not None]
+
+
+def _compute_text(canvas: _Canvas, roof: Roof) -> str:
+    """`fp16, bf16 312 TFLOP/s`; of several machines only the type in use."""
+    unit = "OP/s" if any(name.startswith("int") for name in roof.names) else "FLOP/s"
+    return f"{', '.join(roof.names[:1] if canvas.several else roof.names)} {style.readable(roof.per_s, unit)}"
 
 
 def _memory_text(roof: Roof) -> str:
@@ -349,47 +381,42 @@ def _memory_text(roof: Roof) -> str:
 
 
 def _label_ridges(canvas: _Canvas, placer: Placer) -> list[Text]:
-    labels = []
+    labels: list[Text | None] = []
     for found in canvas.roofs:
-        (anchor,) = placer.to_px(np.array([found.ridge_op_per_byte, found.peak.per_s]))
-        value = f"{found.ridge_op_per_byte:.3g}"
-        label = placer.write(
-            value if canvas.several else f"ridge {value} {canvas.unit}/byte", around(tuple(anchor), 3.0, placer.px_per_pt),
-            size_pt=canvas.pt - 1, color=canvas.colors[found.machine],
-        )  # fmt: skip
-        labels += [label] if label else []
-    return labels
+        spots = around(placer.pixel(found.ridge_op_per_byte, found.peak.per_s), 3.0, placer.px_per_pt)
+        text = f"ridge {found.ridge_op_per_byte:.3g}" + ("" if canvas.several else f" {canvas.unit}/byte")
+        labels.append(placer.write(text, spots, size_pt=canvas.pt - 1, color=canvas.colors[found.machine]))
+    return _written(labels)
 
 
 def _label_totals(canvas: _Canvas, placer: Placer, series: Sequence[_Series]) -> list[Text]:
-    labels = []
+    labels: list[Text | None] = []
     for one in series:
         if not one.points.total_ops_per_s:
             continue
-        (anchor,) = placer.to_px(np.array([one.points.total_op_per_byte, one.points.total_ops_per_s]))
-        value = style.readable(one.points.total_ops_per_s, f"{canvas.unit}/s")
-        label = placer.write(
-            f"{one.name}: {value}", around(tuple(anchor), _STAR_PT / 2, placer.px_per_pt), size_pt=canvas.pt - 0.5,
-            color=one.color if one.marker else style.INK, bold=True,
-        )  # fmt: skip
-        labels += [label] if label else []
-    return labels
+        anchor = placer.pixel(*_total(one)[0])
+        spots = around(anchor, _STAR_PT / 2, placer.px_per_pt, leader=placer.is_crowded(anchor, _STAR_PT / 2))
+        text = f"{one.name}: {style.readable(one.points.total_ops_per_s, f'{canvas.unit}/s')}"
+        color = one.color if one.marker else style.INK
+        labels.append(placer.write(text, spots, size_pt=canvas.pt - 0.5, color=color, bold=True))
+    return _written(labels)
 
 
 def _label_kernels(canvas: _Canvas, placer: Placer, series: Sequence[_Series]) -> list[Text]:
-    """Names of the places that most of the time is spent at: five in a figure, fewer in a column or of several series."""
-    wanted = max(1, (5 if canvas.pt >= 8 else 3) // len(series)) if len(series) <= 3 else 0
-    labels = []
+    """Names of the places that most of the time is spent at: few in a column, none where four or more are compared."""
+    wanted = (5 if canvas.pt >= 8 else 3) // len(series) if len(series) <= 3 else 0
+    labels: list[Text | None] = []
     for one in series:
-        radius_pt = np.sqrt(_areas_pt2(one)) / 2
+        radius_pt = np.sqrt(one.areas_pt2) / 2
         for first, count, share in _places(one.points)[:wanted]:
-            (anchor,) = placer.to_px(np.array([one.points.op_per_byte[first], one.points.ops_per_s[first]]))
+            anchor = placer.pixel(one.points.op_per_byte[first], one.points.ops_per_s[first])
+            radius = float(radius_pt[first])
+            spots = around(anchor, radius, placer.px_per_pt, leader=placer.is_crowded(anchor, radius))
             times = f" ×{count}" if count > 1 else ""
             text = f"{_short(one.est.work.names[one.points.index[first]])}{times}, {_percent(share)}"
-            spots = around(tuple(anchor), float(radius_pt[first]), placer.px_per_pt)
-            label = placer.write(text, spots, size_pt=canvas.pt - 1.5, color=one.color if one.marker else style.INK)
-            labels += [label] if label else []
-    return labels
+            color = one.color if one.marker else style.INK
+            labels.append(placer.write(text, spots, size_pt=canvas.pt - 1.5, color=color, limit=6.0))
+    return _written(labels)
 
 
 def _places(found: Points) -> list[tuple[int, int, float]]:
@@ -402,7 +429,8 @@ def _places(found: Points) -> list[tuple[int, int, float]]:
 
 
 def _short(name: str) -> str:
-    """A kernel's name without its middle where it is long."""
-    name = name.strip("/")
-    half = (_NAME_LENGTH - 1) // 2
-    return name if len(name) <= _NAME_LENGTH else f"{name[:half]}…{name[-half:]}"
+    """A kernel's name by its last parts where it is long: `…attention.query`."""
+    if len(name) <= _NAME_LENGTH:
+        return name
+    starts = [i + 1 for i, letter in enumerate(name) if letter in "./" and len(name) - i <= _NAME_LENGTH]
+    return f"…{name[starts[0] if starts and starts[0] < len(name) else -_NAME_LENGTH + 1 :]}"

@@ -16,7 +16,8 @@ DOUBLE_IN: Final = (7.1, 4.6)  # the whole width of it
 # Okabe & Ito's palette without its yellow, which is too pale for lines on white
 PALETTE: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")  # every colour has its own marker, for prints without colour
-DASHES: Final = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
+Dash = str | tuple[int, tuple[int, ...]]
+DASHES: Final[tuple[Dash, ...]] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
 BOUND_LOOK: Final = {"compute": (PALETTE[1], "s"), "memory": (PALETTE[0], "o"), "overhead": (PALETTE[2], "^")}
 INK: Final = "#222222"
 FAINT: Final = "#8c8c8c"
@@ -30,7 +31,6 @@ _RC: Final[dict[Any, Any]] = {
     "svg.fonttype": "path",  # outlines: the picture is the same where the font is missing
     "svg.hashsalt": "simulator",  # the same ids in every run
     "text.hinting": "no_hinting",  # widths that do not depend on the resolution
-    "text.hinting_factor": 1,
 }
 
 

@@ -139,6 +139,18 @@ def test_squeeze_excite_does_not_close_a_circle() -> None:
         assert names(conv.outputs) == {"c"}
 
 
+def test_kernels_come_in_an_order_in_which_they_can_run() -> None:
+    """The convolution's kernel still grows after the pool that reads it was placed: it must come first all the same."""
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Sigmoid", "c", "g"),
+        node("GlobalAveragePool", "c", "p"),
+        node("Relu", "g", "r"),
+    ]
+    graph = resolved(model(nodes, [value("x", 1, 3, 8, 8)], ["p", "r"], [weight("w", 8, 3, 1, 1)]))
+    assert cut(graph, "gate") == [["Conv", "Sigmoid", "Relu"], ["GlobalAveragePool"]]
+
+
 def test_pointwise_chain_is_one_kernel_and_reductions_start_their_own() -> None:
     nodes = [
         node("Add", "x z", "a"),

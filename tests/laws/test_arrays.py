@@ -1,0 +1,102 @@
+"""One machine and many: a Machine whose fields are columns of design points gives each row bit by bit."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.strategies import machines, networks, runtimes
+
+from simulator.cost.bound import bound_s
+from simulator.cost.limits import Limits
+from simulator.cost.table import CostTable, cost_table
+from simulator.estimator import Prepared, prepare
+from simulator.machine.params import EngineParams, Machine, MemoryParams, machine_of
+from simulator.machine.runtime import RuntimeSpec
+from simulator.machine.spec import HardwareSpec
+from simulator.model import Model
+from simulator.schedule.overlap import POLICIES, Terms
+from simulator.schedule.placement import place
+
+few = settings(max_examples=50, deadline=None)
+Scale = Callable[[float], Any]
+_NUMBERS: dict[type, tuple[str, ...]] = {
+    EngineParams: ("macs_per_s", "vector_ops_per_s", "special_ops_per_s", "sustained", "achieved", "j_per_mac"),
+    MemoryParams: ("read_bytes_per_s", "write_bytes_per_s", "capacity_bytes", "achieved", "read_j_per_byte", "write_j_per_byte"),
+}
+
+
+def swept(machine: Machine, chosen: frozenset[str], factors: np.ndarray | float) -> Machine:
+    """The machine with the chosen fields times factors: a column of them, or one."""
+    below_one = 1 / (1 + np.asarray(factors)) if isinstance(factors, np.ndarray) else 1 / (1 + factors)
+
+    def number(name: str, value: Any) -> Any:
+        if value is None:
+            return None
+        if isinstance(value, dict):
+            return {k: number(name, v) for k, v in value.items()}
+        return value * (below_one if name in ("sustained", "achieved") else factors)
+
+    def part(old: Any) -> Any:
+        wanted = [f.name for f in fields(old) if f.name in _NUMBERS[type(old)] and f"{type(old).__name__}.{f.name}" in chosen]
+        return replace(old, **{name: number(name, getattr(old, name)) for name in wanted})
+
+    return replace(machine, engines=tuple(map(part, machine.engines)), memories=tuple(map(part, machine.memories)))
+
+
+ALL = sorted(f"{t.__name__}.{n}" for t, names in _NUMBERS.items() for n in names)
+
+
+def costs(prepared: Prepared, machine: Machine, software: RuntimeSpec) -> tuple[CostTable, Any, Any]:
+    placement = place(prepared.work, machine)
+    profile = software.profile(machine.engines[0].kind)  # type: ignore[arg-type]
+    cost = cost_table(prepared.work, machine, Limits(profile, software.measured_limits), placement)
+    bound = bound_s(prepared.work, machine, profile, placement, prepared.weight_bytes + prepared.boundary_bytes)
+    return cost, bound, profile
+
+
+def assert_rows_equal(network: Model, spec: HardwareSpec, software: RuntimeSpec, chosen: frozenset[str], factors: list[float]) -> None:
+    prepared, base = prepare(network, None, software.fusion), machine_of(spec)
+    column = np.array(factors)[:, np.newaxis]
+    many, many_bound, profile = costs(prepared, swept(base, chosen, column), software)
+    for row, factor in enumerate(factors):
+        one, one_bound, _ = costs(prepared, swept(base, chosen, factor), software)
+        for name in ("compute_s", "memory_s", "overhead_s", "compute_j", "memory_j"):
+            theirs, ours = getattr(many, name), getattr(one, name)
+            assert (theirs is None) == (ours is None), name
+            if ours is not None:
+                shape = np.broadcast_shapes(np.shape(theirs), (len(factors), len(prepared.work)))
+                assert np.array_equal(np.broadcast_to(theirs, shape)[row], ours), name
+        for level, moved in one.bytes_by_level.items():
+            assert np.array_equal(np.broadcast_to(many.bytes_by_level[level], (len(factors), len(prepared.work)))[row], moved), level
+        assert np.shape(many_bound) in ((), (len(factors),))
+        assert np.broadcast_to(many_bound, (len(factors),))[row] == one_bound
+        for name, policy in POLICIES.items():
+            rows = policy(Terms(many.compute_s, many.memory_s, many.overhead_s, profile.overlap.value, profile.asynchronous))[1]
+            alone = policy(Terms(one.compute_s, one.memory_s, one.overhead_s, profile.overlap.value, profile.asynchronous))[1]
+            assert np.broadcast_to(rows, (len(factors),))[row] == alone, name
+
+
+scales = st.lists(st.floats(0.1, 10), min_size=1, max_size=5)
+
+
+@few
+@given(networks(most=6), machines(energy=True), runtimes(), scales)
+def test_all_fields_swept(network: Model, spec: HardwareSpec, software: RuntimeSpec, factors: list[float]) -> None:
+    assert_rows_equal(network, spec, software, frozenset(ALL), factors)
+
+
+@few
+@given(networks(most=6), machines(energy=True), runtimes(), st.frozensets(st.sampled_from(ALL), min_size=1), scales)
+def test_some_fields_swept(network: Model, spec: HardwareSpec, software: RuntimeSpec, chosen: frozenset[str], factors: list[float]) -> None:
+    assert_rows_equal(network, spec, software, chosen, factors)
+
+
+@pytest.mark.parametrize("field", ALL)
+@settings(max_examples=5, deadline=None)
+@given(network=networks(most=6), spec=machines(energy=True), software=runtimes(), factors=scales)
+def test_one_field_swept(field: str, network: Model, spec: HardwareSpec, software: RuntimeSpec, factors: list[float]) -> None:
+    assert_rows_equal(network, spec, software, frozenset({field}), factors)
