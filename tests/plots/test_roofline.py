@@ -30,6 +30,7 @@ CASES = {
     "transformer": [("bert_base", "a100_sxm_80", "fp16")],
     "models": [(m, "a100_sxm_80", "fp16") for m in ("resnet50", "mobilenet_v2", "vit_b_16", "bert_base")],
     "machines": [("resnet50", h, "fp16") for h in ("jetson_orin_nano", "rtx4090", "h100_sxm")],
+    "mcus": [("ds_cnn", h, "int8") for h in ("stm32h743", "stm32l4r5", "nrf5340", "ethos_u55_128", "gap9")],
     "grid": [(m, h, "fp16") for m in ("resnet50", "bert_base") for h in ("t4", "a100_sxm_80")],
 }
 SIZES = {"single": style.SINGLE_IN, "double": style.DOUBLE_IN}
@@ -166,6 +167,13 @@ def test_labels_name_roofs_with_units():
     assert {"HBM 2.04 TB/s", "fp16, bf16 312 TFLOP/s", "int8 624 TOP/s", "ridge 153 FLOP/byte"} <= set(texts)
     texts = [t.get_text() for t in figure(estimates("mcu"), size_in=style.SINGLE_IN)[1].labels]
     assert {"SRAM 1.92 GB/s", "flash 1.54 GB/s", "int8, int16 1.92 GOP/s", "fp32 960 MFLOP/s"} <= set(texts)
+
+
+def test_the_note_and_every_network_keep_their_text_in_a_column():
+    artists = figure(estimates("grid"), size_in=style.SINGLE_IN)[1]
+    assert artists.note is not None
+    texts = [t.get_text() for t in artists.labels]
+    assert all(any(text.startswith(f"{name}: ") for text in texts) for name in artists.totals)
 
 
 def test_axes_have_units():

@@ -170,11 +170,12 @@ class Placer:
         return (x0 + t_low * (x1 - x0), y0 + t_low * (y1 - y0)), (x0 + t_high * (x1 - x0), y0 + t_high * (y1 - y0))
 
     def corners(self) -> list[Spot]:
-        """The corners of the axes, those at the bottom first."""
+        """The corners of the axes, those at the bottom first, then places between them."""
         inset = 3.0 * self.px_per_pt
-        places = ((1.0, 0.0), (0.0, 0.0), (0.0, 1.0), (1.0, 1.0))
+        places = [(1.0, 0.0), (0.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
+        places += [(float(h), float(v)) for v in np.linspace(0, 1, 17) for h in (1.0, 0.5, 0.0) if 0 < v < 1 or h == 0.5]
         return [
-            Spot(self._corner(h, v), (inset * (1 - 2 * h), inset * (1 - 2 * v)), h, v, 0.1 * rank)
+            Spot(self._corner(h, v), (inset * (1 - 2 * h), inset * (1 - 2 * v)), h, round(2 * v) / 2, 0.1 * rank)
             for rank, (h, v) in enumerate(places)
         ]
 
@@ -205,12 +206,17 @@ class Placer:
         bold: bool = False,
         limit: float = np.inf,
     ) -> Annotation | None:
-        """Write `text` at the cheapest spot that is free and inside the axes; without any, or none below `limit`: None."""
+        """Write `text` at the cheapest spot that is free and inside the axes; without any, or none below `limit`: None.
+
+        Without a limit a label is rather led to by a line across other text than left out.
+        """
         font = FontProperties(size=size_pt, weight="bold" if bold else "normal")
         size = self.size_px(text, font)
         priced = sorted(((self._price(spot, _box(spot, size)), rank, spot) for rank, spot in enumerate(spots)))
-        affordable = (spot for price, _, spot in priced if price <= limit)
+        affordable = [spot for price, _, spot in priced if price <= limit]
         spot = next((s for s in affordable if self._is_free(_box(s, size)) and self._is_clear(s)), None)
+        if spot is None and limit == np.inf:
+            spot = next((s for s in affordable if self._is_free(_box(s, size))), None)
         if spot is None:
             return None
         self.taken.append(_box(spot, size))

@@ -27,6 +27,7 @@ from simulator.report.plots.roofs import Points, Roof, Roofs, machine_name, poin
 _LEAST_PT2: Final = 7.0  # area of a kernel's marker, whatever its time
 _STAR_PT: Final = 11.0
 _NAME_LENGTH: Final = 24
+_LEAST_SHARE: Final = 0.01  # of the time, for a kernel to be named
 _MEMORY_NAMES: Final = {"flash": "flash", "pcie": "PCIe"}  # others are acronyms
 
 Key = tuple[str, str]
@@ -409,13 +410,15 @@ def _label_kernels(canvas: _Canvas, placer: Placer, series: Sequence[_Series]) -
     for one in series:
         radius_pt = np.sqrt(one.areas_pt2) / 2
         for first, count, share in _places(one.points)[:wanted]:
+            if share < _LEAST_SHARE:
+                break
             anchor = placer.pixel(one.points.op_per_byte[first], one.points.ops_per_s[first])
             radius = float(radius_pt[first])
             spots = around(anchor, radius, placer.px_per_pt, leader=placer.is_crowded(anchor, radius))
             times = f" ×{count}" if count > 1 else ""
             text = f"{_short(one.est.work.names[one.points.index[first]])}{times}, {_percent(share)}"
             color = one.color if one.marker else style.INK
-            labels.append(placer.write(text, spots, size_pt=canvas.pt - 1.5, color=color, limit=6.0))
+            labels.append(placer.write(text, spots, size_pt=canvas.pt - 1.5, color=color, limit=4.0))
     return _written(labels)
 
 

@@ -1,0 +1,52 @@
+"""The README's commands and what they print: run, compared, and rewritten with `python tests/readme.py`."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+_BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+_YAML = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
+
+
+def blocks(text: str) -> list[str]:
+    """The console blocks, without their fences."""
+    return _BLOCK.findall(text)
+
+
+def commands(block: str) -> list[str]:
+    """The lines of a block that a person types."""
+    return [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+
+
+def prepare(folder: Path) -> None:
+    """The files that the README tells the reader to write."""
+    (folder / "my_npu.yaml").write_text(_YAML.findall(README.read_text(encoding="utf-8"))[0], encoding="utf-8")
+
+
+def run_block(block: str, folder: Path) -> str:
+    """The block as it comes out when its commands are run in `folder`, in a terminal of 80 columns."""
+    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONUTF8": "1"}
+    lines = []
+    for command in commands(block):
+        arguments = [sys.executable, "-m", "simulator", *shlex.split(command)[1:]]
+        done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=True, encoding="utf-8")
+        lines.append(f"$ {command}")
+        lines += [line.rstrip() for line in (done.stderr + done.stdout).splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def rewritten(text: str, folder: Path) -> str:
+    """The README with every console block as it comes out today."""
+    prepare(folder)
+    return _BLOCK.sub(lambda match: f"```console\n{run_block(match[1], folder)}```", text)
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as place:
+        README.write_text(rewritten(README.read_text(encoding="utf-8"), Path(place)), encoding="utf-8")
