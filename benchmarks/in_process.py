@@ -1,6 +1,6 @@
 """Times the stages of an estimate inside one process and prints them as JSON: name → median seconds.
 
-    python benchmarks/in_process.py FOLDER [--runs 15]
+Run it as `python benchmarks/in_process.py FOLDER [--runs 15]`; `speed.py` puts its figures into a table.
 """
 
 import argparse

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024  # the unit of ru_maxrss
 
@@ -36,17 +37,16 @@ def run(command: Sequence[str], environment: Mapping[str, str], limit_s: float) 
         seconds = time.perf_counter() - start
         timer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)  # reaped here, so that Popen does not look for it
-        fault = _fault(process.returncode, errors.seek(0) or errors.read(), late=seconds >= limit_s)
+        fault = f"not done in {limit_s:g} s" if seconds >= limit_s else _fault(process.returncode, errors)
     return Usage(seconds, usage.ru_maxrss * _MAXRSS_BYTES, fault)
 
 
-def _fault(code: int, errors: bytes, *, late: bool) -> str:
+def _fault(code: int, errors: IO[bytes]) -> str:
     """Why a process failed, empty where it did not."""
     if code == 0:
         return ""
-    if late:
-        return "not done in time"
-    lines = errors.decode(errors="replace").strip().splitlines()
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else f"exit code {code}"
 
 
@@ -60,7 +60,7 @@ def median(usages: Sequence[Usage]) -> Usage:
 
 
 def interleaved(
-    commands: Mapping[str, Sequence[str]], runs: int, environment: Mapping[str, str], limit_s: float = 600.0
+    commands: Mapping[str, Sequence[str]], runs: int, environment: Mapping[str, str], limit_s: float
 ) -> dict[str, Usage]:
     """The median of every command, run in turn so that a busy spell of the machine meets all of them.
 

@@ -24,6 +24,7 @@ _HERE = Path(__file__).parent
 _MIB = 2**20
 _OURS, _THEIRS = "simulator", "onnx-tool"
 _MACHINE = "a100_sxm_80"
+_LIMIT_S = 120.0  # a process that takes longer is killed and not run again
 _SIM = ("-c", "from simulator.cli.main import run; run()")  # what the installed command `sim` does
 _PROFILE = "import onnx_tool, sys; onnx_tool.model_profile(sys.argv[1], save_profile=sys.argv[2])"
 
@@ -117,12 +118,14 @@ def process_row(case: Case, usages: Mapping[str, Usage]) -> tuple[str, ...]:
 def _cells(usage: Usage | None) -> tuple[str, str]:
     if usage is None:
         return "", ""
-    return (f"fails: {usage.fault}"[:60].replace("|", "/"), "") if usage.fault else (_seconds(usage.seconds), _mib(usage.peak_bytes))
+    if usage.fault:
+        return f"fails: {usage.fault}"[:60].replace("|", "/"), ""
+    return _seconds(usage.seconds), _mib(usage.peak_bytes)
 
 
 def in_process_rows(figures: Mapping[str, float]) -> list[tuple[str, ...]]:
     """One row a figure, and one for the growth in nodes."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, (title, limit) in IN_PROCESS.items():
         if name in figures:
             rows.append((title, _seconds(figures[name]), Goal(limit_s=limit).verdict(Usage(figures[name], 0), None)))
@@ -152,7 +155,7 @@ def report(folder: Path, runs: int, rival: str | None, *, quick: bool) -> str:
     env = environment(folder)
     subprocess.run([sys.executable, str(_HERE / "onnx_files.py"), str(folder), *(["--quick"] if quick else [])], check=True)
     cases = [c for c in CASES if c.file is None or (folder / c.file).exists()]
-    rows = [process_row(case, interleaved(commands(case, folder, rival), runs, env)) for case in cases]
+    rows = [process_row(case, interleaved(commands(case, folder, rival), runs, env, _LIMIT_S)) for case in cases]
     inner = subprocess.run(
         [sys.executable, str(_HERE / "in_process.py"), str(folder)], env=env, check=True, stdout=subprocess.PIPE
     )

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from simulator.api import estimate, load_hardware, load_model
     from simulator.errors import SimulatorError
-    from simulator.estimator import Estimate
     from simulator.machine.spec import HardwareSpec
     from simulator.model import Model
+    from simulator.result.estimate import Estimate
 
 __version__ = "0.1.0"
 
@@ -25,7 +25,7 @@ _HOMES = {
     "load_model": "simulator.api",
     "load_hardware": "simulator.api",
     "estimate": "simulator.api",
-    "Estimate": "simulator.estimator",
+    "Estimate": "simulator.result.estimate",
     "HardwareSpec": "simulator.machine.spec",
     "Model": "simulator.model",
     "SimulatorError": "simulator.errors",

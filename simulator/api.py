@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from simulator.estimator import Estimate
 from simulator.estimator import estimate as _estimate
 from simulator.io.hardware_reader import load_runtime, load_spec
 from simulator.io.onnx_reader import parse_model, read_onnx
@@ -11,6 +10,7 @@ from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.resolve.dims import DimOptions
 from simulator.resolve.resolver import resolve
+from simulator.result.estimate import Estimate
 
 
 def load_model(

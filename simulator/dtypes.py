@@ -63,7 +63,7 @@ def _table() -> tuple[DType, ...]:
 
 
 BY_CODE: Final[dict[int, DType]] = {d.code: d for d in _table()}
-BY_NAME: Final[dict[str, DType]] = {d.name: d for d in _table()}
+BY_NAME: Final[dict[str, DType]] = {d.name: d for d in BY_CODE.values()}
 
 UNDEFINED: Final = BY_NAME["undefined"]
 FLOAT32: Final = BY_NAME["float32"]

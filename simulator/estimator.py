@@ -1,9 +1,8 @@
 """One run: WorkTable × Machine × Runtime × policy → Estimate."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,124 +11,20 @@ from simulator.cost.bound import bound_s
 from simulator.cost.limits import Limits
 from simulator.cost.table import CostTable, cost_table
 from simulator.errors import UsageError, did_you_mean
-from simulator.graph.graph import Graph
 from simulator.kernels.partition import partition
-from simulator.kernels.types import Kernel
 from simulator.machine.params import Machine, machine_of, require_rate
 from simulator.machine.runtime import Profile, RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
-from simulator.schedule.memory import Fit, Occupancy, fit, occupancy
+from simulator.result.estimate import Estimate
+from simulator.result.prediction import Prepared
+from simulator.schedule.memory import fit, occupancy
 from simulator.schedule.overlap import POLICIES, Terms
-from simulator.schedule.placement import place, place_rate
+from simulator.schedule.placement import place
 from simulator.transform.precision import PRECISIONS, precision_of, with_precision
 from simulator.workload import WorkTable, work_table
 
 Array = NDArray[np.float64]
-Bound = Literal["compute", "memory", "overhead"]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A network cut into kernels for a runtime and a precision: all that does not depend on the machine."""
-
-    graph: Graph
-    kernels: tuple[Kernel, ...]
-    work: WorkTable
-    occupancy: Occupancy
-    weight_bytes: float
-    boundary_bytes: float
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What one inference of the whole batch takes. Arrays have shape (n_kernels,); totals are floats.
-
-    `energy_j` is None where the machine has no energy figures, `energy_parts_j` says which part is known.
-    """
-
-    model: Model
-    hardware: HardwareSpec
-    runtime: RuntimeSpec
-    precision: str | None
-    overlap: str
-    prepared: Prepared
-    engines: tuple[str, ...]
-    cost: CostTable
-    kernel_s: Array
-    kernel_j: Array | None
-    latency_s: float
-    bound_latency_s: float
-    energy_j: float | None
-    energy_parts_j: Mapping[str, float | None]
-    memory_fit: tuple[Fit, ...]
-    warnings: tuple[str, ...]
-
-    @property
-    def work(self) -> WorkTable:
-        """The work of every kernel."""
-        return self.prepared.work
-
-    @property
-    def batch(self) -> int:
-        """Inferences in one run."""
-        return self.model.graph.batch
-
-    @property
-    def throughput_per_s(self) -> float | None:
-        """Inferences per second; None where there is nothing to do."""
-        return self.batch / self.latency_s if self.latency_s else None
-
-    @property
-    def fits(self) -> bool:
-        """Whether every memory holds what it must."""
-        return all(f.fits for f in self.memory_fit)
-
-    @property
-    def main_rate(self) -> str:
-        """The element type in which most arithmetic is done."""
-        totals: dict[str, float] = {}
-        for rate, ops in zip(self.work.rates, self.work.ops, strict=True):
-            totals[rate] = totals.get(rate, 0.0) + float(ops)
-        return max(totals, key=lambda r: totals[r]) if totals else "fp32"
-
-    @property
-    def ridge_op_per_byte(self) -> float:
-        """Peak OP/s in the main element type over the bandwidth of the outermost memory that activations live in.
-
-        Networks and kernels of lower arithmetic intensity are bound by memory, those of higher by compute.
-        """
-        machine = machine_of(self.hardware)
-        engine = place_rate(machine, self.main_rate)
-        peak = engine.macs_per_s[engine.native(self.main_rate) or self.main_rate]
-        return float(2 * np.max(peak) / np.max(machine.homes(weights=False)[-1].read_bytes_per_s))
-
-    @property
-    def bounds(self) -> tuple[Bound, ...]:
-        """What bounds each kernel: the largest of its compute, memory and overhead."""
-        names: tuple[Bound, ...] = ("compute", "memory", "overhead")
-        stacked = np.stack([self.cost.compute_s, self.cost.memory_s, self.cost.overhead_s])
-        return tuple(names[i] for i in stacked.argmax(axis=0))
-
-    @property
-    def bound(self) -> Bound:
-        """What bounds the network: the kind of kernel that takes most of the time."""
-        shares = {"compute": 0.0, "memory": 0.0, "overhead": 0.0}
-        for kind, seconds in zip(self.bounds, self.kernel_s, strict=True):
-            shares[kind] += float(seconds)
-        return max(("compute", "memory", "overhead"), key=lambda k: shares[k])
-
-    def to_dict(self) -> dict[str, object]:
-        """The JSON object of docs/json.md."""
-        from simulator.report.json import to_dict
-
-        return to_dict(self)
-
-    def to_frame(self) -> object:
-        """One row a kernel, as a pandas DataFrame (extra `pandas`)."""
-        from simulator.report.json import to_frame
-
-        return to_frame(self)
 
 
 @lru_cache(maxsize=32)
@@ -189,10 +84,7 @@ def estimate(
 
 def _fixed_s(machine: Machine, profile: Profile) -> float:
     """What every inference pays once, whatever the network."""
-    clock = machine.clock_hz
-    return float(np.min(machine.inference_overhead_s)) + profile.inference_overhead.seconds(
-        None if clock is None else float(np.min(clock))
-    )
+    return float(machine.inference_overhead_s) + float(profile.inference_overhead.seconds(machine.clock_hz))
 
 
 def _energy(

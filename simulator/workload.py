@@ -67,6 +67,13 @@ class WorkTable:
         return distinct, np.array([distinct.index(k) for k in self.kinds], np.intp)
 
 
+def total(columns: Column) -> Column:
+    """Sum over kernels, the last axis. The copy makes numpy add in one order, whatever the strides: bit by bit the same
+    for one machine and for an array of them.
+    """
+    return np.asarray(np.ascontiguousarray(columns).sum(axis=-1))
+
+
 def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -> WorkTable:
     """The table of a partitioned graph.
 

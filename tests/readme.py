@@ -33,7 +33,9 @@ def run_block(block: str, folder: Path) -> str:
     lines = []
     for command in commands(block):
         arguments = [sys.executable, "-m", "simulator", *shlex.split(command)[1:]]
-        done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=True, encoding="utf-8")
+        done = subprocess.run(
+            arguments, cwd=folder, env=environment, capture_output=True, text=True, check=True, encoding="utf-8"
+        )
         lines.append(f"$ {command}")
         lines += [line.rstrip() for line in (done.stderr + done.stdout).splitlines()]
     return "\n".join(lines) + "\n"

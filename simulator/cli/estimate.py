@@ -42,7 +42,7 @@ def estimate(
     """Predict latency, energy, memory and what bounds each kernel of MODEL on HW."""
     from simulator import api
     from simulator.report import tables
-    from simulator.report.metrics import SORT_KEYS
+    from simulator.result.metrics import SORT_KEYS
 
     if sort not in SORT_KEYS:
         raise UsageError(f"--sort {sort}: not one of {', '.join(SORT_KEYS)}{did_you_mean(sort, SORT_KEYS)}")

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from simulator.cost.compute import compute_s
 from simulator.cost.limits import Limits
 from simulator.cost.traffic import level_bytes
-from simulator.machine.params import EngineParams, Machine, Number
+from simulator.machine.figures import Number
+from simulator.machine.params import EngineParams, Machine
 from simulator.machine.runtime import Profile
-from simulator.workload import WorkTable
+from simulator.workload import WorkTable, total
 
 Array = NDArray[np.float64]
 
@@ -25,7 +26,7 @@ def bound_s(
     `footprint_bytes` is what a run must touch at least once: weights, inputs and outputs of the network. Of it, all but
     what the on-chip memories in front of a level hold must cross that level.
     """
-    compute = compute_s(work, Limits(profile, ideal=True), placement).sum(axis=-1)
+    compute = total(compute_s(work, Limits(profile, ideal=True), placement))
     return np.asarray(np.maximum(compute, minimal_memory_s(work, machine, footprint_bytes)))
 
 
@@ -39,9 +40,9 @@ def minimal_memory_s(work: WorkTable, machine: Machine, footprint_bytes: float) 
             kept = kept + memory.capacity_bytes
         if memory.id in moved:
             read, written = moved[memory.id]
-            compulsory = (read + written).sum(axis=-1)
+            compulsory = total(read + written)
             if memory.kind == "dram":
-                compulsory = np.minimum(compulsory, np.maximum(footprint_bytes - kept, 0.0))
+                compulsory = np.minimum(compulsory, np.maximum(footprint_bytes - _column(kept), 0.0))
             fastest = np.maximum(memory.read_bytes_per_s, memory.write_bytes_per_s)
             longest = np.maximum(longest, compulsory / _column(fastest))
     return longest

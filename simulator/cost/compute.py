@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.limits import Limits
-from simulator.machine.params import EngineParams, Number
+from simulator.machine.figures import Number
+from simulator.machine.params import EngineParams
 from simulator.ops.work import Kind
 from simulator.workload import WorkTable
 

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from simulator.cost.compute import gather
 from simulator.cost.traffic import Moved
-from simulator.machine.params import EngineParams, Machine, Number
+from simulator.machine.figures import Number
+from simulator.machine.params import EngineParams, Machine
 from simulator.workload import WorkTable
 
 Array = NDArray[np.float64]
@@ -22,7 +23,7 @@ def _arithmetic_j(work: WorkTable, placement: tuple[EngineParams, ...]) -> Array
     """MACs · energy per MAC + vector operations · energy per operation, each in the kernel's element type."""
     if any(mac_j(e, rate) is None for e, rate, n in zip(placement, work.rates, work.macs, strict=True) if n):
         return None
-    macs = work.macs * gather(placement, work, lambda e, rate, _: mac_j(e, rate) or 0.0)
+    macs = work.macs * gather(placement, work, lambda e, rate, _: _or_zero(mac_j(e, rate)))
     other = work.vector_ops + work.special_ops
     return np.asarray(macs + other * gather(placement, work, lambda e, rate, _: vector_j(e, rate)))
 
@@ -35,7 +36,11 @@ def mac_j(engine: EngineParams, rate: str) -> Number | None:
 def vector_j(engine: EngineParams, rate: str) -> Number:
     """Energy of one vector operation; that of a MAC where the spec gives no own figure (a vector operation is less)."""
     known = engine.j_per_vector_op.get(engine.native(rate) or rate)
-    return known if known is not None else mac_j(engine, rate) or 0.0
+    return known if known is not None else _or_zero(mac_j(engine, rate))
+
+
+def _or_zero(value: Number | None) -> Number:
+    return 0.0 if value is None else value
 
 
 def _movement_j(machine: Machine, moved: Moved) -> Array | None:

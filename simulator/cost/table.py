@@ -39,7 +39,6 @@ class CostTable:
 
 def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> CostTable:
     """Cost of every kernel. `placement` is the engine that runs each of them."""
-    shape = np.broadcast_shapes(np.shape(machine.engines[0].sustained), (len(work),))
     moved = level_bytes(work, machine)
     seconds = level_s(moved, machine, limits)
     theta = 1.0 if limits.ideal else limits.profile.overlap.value
@@ -48,18 +47,16 @@ def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tup
     for level in seconds.values():
         longest, total = np.maximum(longest, level), total + level
     memory_s = longest + (1.0 - theta) * (total - longest)
-    overhead = 0.0 if limits.ideal else limits.profile.kernel_overhead.seconds(_scalar(machine.clock_hz))
+    overhead_s = work.launches * (0.0 if limits.ideal else limits.profile.kernel_overhead.seconds(machine.clock_hz))
+    busy_s = compute_s(work, limits, placement)
     compute_j, memory_j = kernel_energy(work, machine, placement, moved)
+    shape = np.broadcast_shapes(busy_s.shape, memory_s.shape, overhead_s.shape)
     return CostTable(
-        compute_s=np.broadcast_to(compute_s(work, limits, placement), shape),
+        compute_s=np.broadcast_to(busy_s, shape),
         memory_s=np.broadcast_to(memory_s, shape),
-        overhead_s=np.broadcast_to(overhead * work.launches, shape),
+        overhead_s=np.broadcast_to(overhead_s, shape),
         bytes_by_level={level: read + written for level, (read, written) in moved.items()},
         s_by_level=seconds,
         compute_j=compute_j,
         memory_j=memory_j,
     )
-
-
-def _scalar(clock: Array | float | None) -> float | None:
-    return None if clock is None else float(np.min(clock))

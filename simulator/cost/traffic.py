@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.limits import Limits
-from simulator.machine.params import Machine, MemoryParams, Number
+from simulator.machine.figures import Number
+from simulator.machine.params import Machine, MemoryParams
 from simulator.workload import WorkTable
 
 Array = NDArray[np.float64]

@@ -6,7 +6,7 @@ from typing import Any
 
 from simulator.errors import HardwareError, NotFoundError, did_you_mean
 from simulator.io.catalogue import entries
-from simulator.io.yaml_reader import Document, check_schema, read_document, validate
+from simulator.io.yaml_reader import Layers, check_schema, read_document, validate
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import SCHEMA, HardwareSpec
 
@@ -29,14 +29,15 @@ def load_spec(reference: str | Path) -> HardwareSpec:
         HardwareError: the file is wrong; all its faults, one a line.
     """
     path, mode = _locate(str(reference))
-    document, data = _merged(path, ())
-    modes = data.get("modes") or {}
+    source = _layers(path, ())
+    modes = source.data.get("modes") or {}
     if mode is not None:
-        if not isinstance(modes, dict) or mode not in modes:
+        if not isinstance(modes, dict) or not isinstance(modes.get(mode), dict):
             names = ", ".join(modes) if isinstance(modes, dict) and modes else "none"
             raise NotFoundError(f"{path.stem} has no mode '{mode}'{did_you_mean(mode, modes)} (its modes: {names})")
-        data = merge(data, {**(modes[mode] or {}), "mode": mode})
-    return validate(HardwareSpec, document, data)
+        with_mode = tuple((d, ("modes", mode)) for d, _ in source.layers if mode in (d.data.get("modes") or {}))
+        source = Layers(merge(source.data, {**modes[mode], "mode": mode}), with_mode + source.layers)
+    return validate(HardwareSpec, source)
 
 
 def _locate(reference: str) -> tuple[Path, str | None]:
@@ -57,13 +58,13 @@ def _locate(reference: str) -> tuple[Path, str | None]:
     raise NotFoundError(f"no hardware '{name}' in the catalogue{did_you_mean(name, known)} (see: sim hw list)")
 
 
-def _merged(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, Any]]:
-    """The document of `path` and its data laid over what it extends."""
+def _layers(path: Path, chain: tuple[Path, ...]) -> Layers:
+    """The data of `path` laid over what it extends, and that over what it extends in turn."""
     document = read_document(path)
     check_schema(document, SCHEMA)
     base = document.data.get("extends")
     if base is None:
-        return document, document.data
+        return Layers(document.data, ((document, ()),))
     where = f"{path}:{document.line(('extends',))}: extends"
     trail = (*chain, path.resolve())
     if not isinstance(base, str):
@@ -73,8 +74,8 @@ def _merged(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, An
         raise HardwareError(f"{where}: no machine '{base}'{did_you_mean(base, hardware_ids())}")
     if target.resolve() in trail:
         raise HardwareError(f"{where}: circular: {' → '.join(p.stem for p in (*trail, target))}")
-    _, inherited = _merged(target, trail)
-    return document, merge(inherited, document.data)
+    inherited = _layers(target, trail)
+    return Layers(merge(inherited.data, document.data), ((document, ()), *inherited.layers))
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -114,4 +115,4 @@ def load_runtime(reference: str) -> RuntimeSpec:
             raise NotFoundError(f"no runtime '{reference}'{did_you_mean(reference, known)} (known: {', '.join(known)})")
     document = read_document(path)
     check_schema(document, SCHEMA)
-    return validate(RuntimeSpec, document)
+    return validate(RuntimeSpec, Layers(document.data, ((document, ()),)))

@@ -1,6 +1,7 @@
 """Reads a YAML file with the line of every key, and turns pydantic's complaints into `file:line: path: what is wrong`."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,20 +15,74 @@ Path_ = tuple[str | int, ...]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+@dataclass(frozen=True)
 class Document:
-    """A parsed YAML mapping and the line on which each of its paths stands."""
+    """A parsed YAML mapping, the line on which each of its paths stands, and keys that stand twice."""
 
-    def __init__(self, path: Path, data: dict[str, Any], lines: dict[Path_, int], faults: list[str]) -> None:
-        self.path = path
-        self.data = data
-        self.lines = lines
-        self.faults = faults
+    path: Path
+    data: dict[str, Any]
+    lines: Mapping[Path_, int]
+    faults: tuple[str, ...] = ()
 
     def line(self, path: Path_) -> int:
         """Line of the path, or of the nearest one above it that is written."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Data laid over each other: documents (and the section of each that counts), the most specific first."""
+
+    data: dict[str, Any]
+    layers: tuple[tuple[Document, Path_], ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the most specific file."""
+        return self.layers[0][0].path.stem
+
+    @property
+    def faults(self) -> list[str]:
+        """Keys that stand twice, in any of the files."""
+        return [fault for document, _ in self.layers for fault in document.faults]
+
+    def where(self, loc: Path_) -> str:
+        """`file:line` of a path in the merged data: where the most specific file that has it writes it."""
+        document, path = max(((d, self._written(d, prefix, loc)) for d, prefix in self.layers), key=lambda x: len(x[1]))
+        return f"{document.path}:{document.line(path)}"
+
+    def _written(self, document: Document, prefix: Path_, loc: Path_) -> Path_:
+        """As much of `loc` as the document writes; entries of lists are found by their id."""
+        merged: Any = self.data
+        here: Any = document.data
+        for part in prefix:
+            here = here[part]
+        path = prefix
+        for part in loc:
+            key = _same_entry(here, merged, part)
+            if key is None:
+                break
+            here, path = here[key], (*path, key)
+            merged = merged[part] if _has(merged, part) else None
+        return path[len(prefix) :] and path
+
+
+def _has(section: Any, key: str | int) -> bool:
+    if isinstance(section, dict):
+        return key in section
+    return isinstance(section, list) and isinstance(key, int) and key < len(section)
+
+
+def _same_entry(here: Any, merged: Any, part: str | int) -> str | int | None:
+    """Key in `here` of what stands under `part` in the merged data."""
+    if isinstance(part, str) or not isinstance(here, list):
+        return part if _has(here, part) else None
+    entry = merged[part] if _has(merged, part) else None
+    if not isinstance(entry, dict) or "id" not in entry:
+        return part if _has(here, part) else None
+    return next((i for i, x in enumerate(here) if isinstance(x, dict) and x.get("id") == entry["id"]), None)
 
 
 def read_document(path: Path) -> Document:
@@ -59,7 +114,7 @@ def read_document(path: Path) -> Document:
         raise HardwareError(f"{path}:1: not readable as YAML: {error}") from error
     if not all(isinstance(key, str) for key in data):
         raise HardwareError(f"{path}:1: the keys of the file must be words")
-    return Document(path, data, lines, faults)
+    return Document(path, data, lines, tuple(faults))
 
 
 def _yaml_fault(path: Path, error: yaml.YAMLError) -> str:
@@ -93,22 +148,22 @@ def check_schema(document: Document, known: int) -> None:
     where = f"{document.path}:{document.line(('schema',))}"
     if version is None:
         raise HardwareError(f"{where}: 'schema: {known}' is missing at the top")
-    if version != known:
+    if type(version) is not int or version != known:
         newer = isinstance(version, int) and version > known
         todo = "update nn-simulator" if newer else f"write 'schema: {known}' and follow docs/hardware.md"
         raise HardwareError(f"{where}: schema {version!r} is not supported (this version reads {known}); {todo}")
 
 
-def validate(model: type[_Model], document: Document, data: Mapping[str, Any] | None = None) -> _Model:
-    """The document as `model`; all faults at once, each with file, line, path, and what was meant."""
+def validate(model: type[_Model], source: Layers) -> _Model:
+    """The data as `model`; all faults at once, each with file, line, path, and what was meant."""
     try:
-        result = model.model_validate(document.data if data is None else data)
+        result = model.model_validate(source.data)
     except ValidationError as error:
         found = [dict(e) for e in error.errors()]
-        faults = document.faults + [_fault(model, document, e) for e in found if not _follows(e, found)]
+        faults = source.faults + [_fault(model, source, e) for e in found if not _follows(e, found)]
         raise HardwareError("\n".join(dict.fromkeys(faults))) from error
-    if document.faults:
-        raise HardwareError("\n".join(document.faults))
+    if source.faults:
+        raise HardwareError("\n".join(source.faults))
     return result
 
 
@@ -118,11 +173,11 @@ def _follows(error: dict[str, Any], errors: list[dict[str, Any]]) -> bool:
     return error["type"] == "too_short" and any(len(e["loc"]) > len(loc) and e["loc"][: len(loc)] == loc for e in errors)
 
 
-def _fault(model: type[BaseModel], document: Document, error: dict[str, Any]) -> str:
+def _fault(model: type[BaseModel], source: Layers, error: dict[str, Any]) -> str:
     loc: Path_ = tuple(error["loc"])
     loc = loc[:-1] if loc and loc[-1] == "[key]" else loc
-    path = ".".join(str(part) for part in loc) or document.path.stem
-    return f"{document.path}:{document.line(loc)}: {path}: {_message(model, loc, error)}"
+    path = ".".join(str(part) for part in loc) or source.name
+    return f"{source.where(loc)}: {path}: {_message(model, loc, error)}"
 
 
 def _message(model: type[BaseModel], loc: Path_, error: dict[str, Any]) -> str:

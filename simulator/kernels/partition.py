@@ -194,7 +194,7 @@ def partition(graph: Graph, fusion: Sequence[str]) -> tuple[tuple[Kernel, ...], 
     """The kernels of a graph under these fusion rules, in the order they run, and the work of every operator."""
     works = tuple(work_of(graph, op) for op in graph.ops)
     state = Partitioner(graph, works, fusion)
-    order = sorted(range(len(state.members)), key=lambda k: state.members[k][-1])
+    order = sorted(range(len(state.members)), key=lambda k: state.members[k][0])
     return tuple(_kernel(state, state.members[k]) for k in order), works
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BeforeValidator, PlainSerializer
 
 from simulator.errors import UnitError, did_you_mean
@@ -18,6 +20,9 @@ class Provenance(StrEnum):
     MEASURED = "measured"
     DERIVED = "derived"  # arithmetic on other figures, shown in the note
     ESTIMATED = "estimated"  # common knowledge or a guess with its reason in the note
+
+
+Number = NDArray[np.float64] | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +45,23 @@ class Figure:
 
     def rate(self, clock_hz: float | None) -> float:
         """A rate per second; one per cycle is multiplied by the clock."""
-        return self.value * self._clock(clock_hz) if self.per_cycle else self.value
-
-    def seconds(self, clock_hz: float | None) -> float:
-        """A time in seconds; one in cycles is divided by the clock."""
-        return self.value / self._clock(clock_hz) if self.per_cycle else self.value
-
-    def _clock(self, clock_hz: float | None) -> float:
+        if not self.per_cycle:
+            return self.value
         if clock_hz is None:
-            raise UnitError(f"'{self.text}' counts cycles, but the machine gives no clock")
-        return clock_hz
+            raise UnitError(self._no_clock)
+        return self.value * clock_hz
+
+    def seconds(self, clock_hz: Number | None) -> Number:
+        """A time in seconds; one in cycles is divided by the clock, which may be an array of design points."""
+        if not self.per_cycle:
+            return self.value
+        if clock_hz is None:
+            raise UnitError(self._no_clock)
+        return self.value / clock_hz
+
+    @property
+    def _no_clock(self) -> str:
+        return f"'{self.text}' counts cycles, but the machine gives no clock"
 
 
 _KEYS = ("value", "kind", "source", "note")

@@ -7,13 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.errors import PrecisionError
-from simulator.machine.figures import Figure
+from simulator.machine.figures import Figure, Number
 from simulator.machine.spec import Engine, HardwareSpec, Memory
-
-Number = NDArray[np.float64] | float
 
 # what a machine without a native rate computes in instead: the next wider type that holds every value
 _WIDER: Mapping[str, tuple[str, ...]] = {
@@ -144,7 +141,8 @@ def require_rate(machine: Machine, rates: Iterable[str], asked: str | None) -> d
     """
     widened = {}
     for rate in dict.fromkeys(rates):
-        found = next((n for e in machine.engines if (n := e.native(rate))), None)
+        native = any(rate in e.macs_per_s for e in machine.engines)
+        found = rate if native else next((n for e in machine.engines if (n := e.native(rate))), None)
         if found is None:
             has = ", ".join(dict.fromkeys(r for e in machine.engines for r in e.macs_per_s))
             how = f"--precision {asked} asks for it" if asked else "the model computes in it"

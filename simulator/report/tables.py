@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from simulator.estimator import Estimate
-from simulator.report.metrics import BY_KEY, numbers, order
+from simulator.result.estimate import Estimate
+from simulator.result.metrics import BY_KEY, numbers, order
 from simulator.schedule.memory import Fit
 from simulator.units import format_bytes, format_count, format_si
 

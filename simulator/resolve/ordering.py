@@ -1,9 +1,10 @@
 """Order of a graph's nodes, and the faults of its wiring: unknown names, names made twice, cycles."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 
 from simulator.errors import ModelError, did_you_mean
 from simulator.graph.raw import RawGraph, RawNode
+from simulator.resolve.scope import Scope
 
 
 def captured_names(node: RawNode) -> Iterator[str]:
@@ -22,10 +23,10 @@ def _free_names(graph: RawGraph) -> Iterator[str]:
     yield from (v.name for v in graph.outputs if v.name not in made)
 
 
-def ordered(nodes: tuple[RawNode, ...], known: Container[str], where: str) -> list[RawNode]:
+def ordered(nodes: tuple[RawNode, ...], known: Scope, where: str) -> list[RawNode]:
     """The nodes in an order in which each finds its inputs made.
 
-    `known` are names given from outside: inputs, initializers, names of enclosing graphs.
+    `known` holds the names given from outside: inputs, initializers, names of enclosing graphs.
 
     Raises:
         ModelError: a name is made twice or never, or the nodes form a cycle.
@@ -37,6 +38,8 @@ def ordered(nodes: tuple[RawNode, ...], known: Container[str], where: str) -> li
                 raise ModelError(
                     f"{where}: the name '{name}' is produced twice, by {_label(nodes[producers[name]])} and {_label(node)}"
                 )
+            if name in known.names and name:
+                raise ModelError(f"{where}: {_label(node)} produces '{name}', which is an input or a weight already")
             if name:
                 producers[name] = index
     made: set[str] = set()
@@ -46,7 +49,7 @@ def ordered(nodes: tuple[RawNode, ...], known: Container[str], where: str) -> li
             if not name or name in made or name in known:
                 continue
             if name not in producers:
-                hint = did_you_mean(name, producers)
+                hint = did_you_mean(name, [*producers, *known])
                 raise ModelError(f"{where}: {_label(node)} reads '{name}', which nothing produces{hint}")
             in_order = False
         made.update(node.outputs)

@@ -22,6 +22,8 @@ from simulator.ops.work import MAC_KINDS
 from simulator.resolve.dims import DimOptions, checked_shape, input_shapes
 from simulator.resolve.ordering import ordered
 from simulator.resolve.rebatch import CORRECTED, Rebatch
+from simulator.resolve.scope import Scope
+from simulator.resolve.subgraphs import CONTROL_FLOW
 
 _MAX_DEPTH = 48  # functions calling functions
 # not computed beforehand although they depend on no input
@@ -52,33 +54,6 @@ def resolve(raw: RawModel, options: DimOptions, *, allow_unknown: bool = False) 
         raise ShapeError(f"not at batch {rebatch.wanted}: the file has its batch of {rebatch.own} built in ({error})") from error
 
 
-class Scope:
-    """Names of one graph or subgraph, by the unique names they have in the flat graph."""
-
-    def __init__(self, prefix: str = "", parent: "Scope | None" = None) -> None:
-        self.prefix = prefix
-        self.parent = parent
-        self.names: dict[str, str] = {}
-
-    def define(self, name: str) -> str:
-        """A new name of this scope; its unique name."""
-        unique = f"{self.prefix}{name}" if name else ""
-        self.names[name] = unique
-        return unique
-
-    def find(self, name: str) -> str:
-        """Unique name of a name of this scope or one around it."""
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.names:
-                return scope.names[name]
-            scope = scope.parent
-        raise ModelError(f"the name '{name}' is used but never produced")
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.names or (self.parent is not None and name in self.parent)
-
-
 class Resolver:
     """State of one walk: tensors, values and operators found so far."""
 
@@ -105,11 +80,16 @@ class Resolver:
         if self.unknown and not allow_unknown:
             raise UnknownOperatorError(_unknown_message(self.unknown))
 
+    @property
+    def standard_opset(self) -> int:
+        """Version of the standard operator set in force: the file's, or that of the function being walked."""
+        return self.opsets.get("", 1)
+
     # ---- the walk ------------------------------------------------------------------------------------------------
 
     def _main(self, options: DimOptions) -> None:
         graph, scope = self.raw.graph, Scope()
-        self._declare_weights(graph, scope)
+        self.declare_weights(graph, scope)
         inputs = [v for v in graph.inputs if v.name not in scope.names]
         names = [v.name for v in inputs]
         for name, uses in Counter(names).items():
@@ -130,7 +110,8 @@ class Resolver:
                 raise ModelError(f"graph '{self.raw.name}': the output '{value.name}' is never produced{hint}")
         self.outputs = tuple(scope.find(v.name) for v in graph.outputs)
 
-    def _declare_weights(self, graph: RawGraph, scope: Scope) -> None:
+    def declare_weights(self, graph: RawGraph, scope: Scope) -> None:
+        """Make the initializers of a graph known in its scope."""
         for tensor in graph.initializers:
             if tensor.name in scope.names:
                 raise ModelError(f"two initializers have the name '{tensor.name}'")
@@ -152,10 +133,8 @@ class Resolver:
         function = self._function(node)
         if function is not None:
             self._inline(function, node, scope, repeat, depth, label)
-        elif node.domain == "" and node.op_type in _CONTROL:
-            from simulator.resolve import subgraphs
-
-            getattr(subgraphs, _CONTROL[node.op_type])(self, node, scope, repeat, depth, label)
+        elif node.domain == "" and node.op_type in CONTROL_FLOW:
+            CONTROL_FLOW[node.op_type](self, node, scope, repeat, depth, label)
         else:
             self._operator(node, scope, repeat, label)
 
@@ -318,9 +297,6 @@ class Resolver:
         if op.op_type == _DEQUANTIZE or op.constant:
             return False
         return bool(op.outputs) and all(self._values.get(n) is not None for n in op.outputs if n)
-
-
-_CONTROL = {"If": "branch", "Loop": "loop", "Scan": "scan"}
 
 
 def _with_attributes(node: RawNode, given: Mapping[str, object]) -> RawNode:

@@ -5,7 +5,8 @@ Loop: its body once, repeated by its trip count; an unknown trip count counts on
 Scan: its body once, repeated by the length of the scanned axis.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from simulator.dtypes import BOOL, INT64, SEQUENCE, UNDEFINED
 from simulator.errors import ModelError, ShapeError
@@ -13,7 +14,7 @@ from simulator.graph.raw import RawGraph, RawNode
 from simulator.graph.types import Op, Role, Shape, TensorSpec
 from simulator.ops.registry import find_rule
 from simulator.ops.view import OpView, UnknownShapeError
-from simulator.resolve.resolver import Resolver, Scope
+from simulator.resolve.scope import Scope, Walker
 
 _UNBOUNDED = 2**31  # exporters write the largest integer for "as long as the condition holds"
 
@@ -25,13 +26,13 @@ def _body(node: RawNode, name: str, label: str) -> RawGraph:
     return graph
 
 
-def _enter(resolver: Resolver, graph: RawGraph, scope: Scope, label: str) -> Scope:
+def _enter(resolver: Walker, graph: RawGraph, scope: Scope, label: str) -> Scope:
     inner = Scope(f"{label}/", scope)
-    resolver._declare_weights(graph, inner)  # noqa: SLF001
+    resolver.declare_weights(graph, inner)
     return inner
 
 
-def branch(resolver: Resolver, node: RawNode, scope: Scope, repeat: int, depth: int, label: str) -> None:
+def branch(resolver: Walker, node: RawNode, scope: Scope, repeat: int, depth: int, label: str) -> None:
     """If: see the module's docstring."""
     condition = resolver.value(scope.find(node.inputs[0])) if node.inputs else None
     known = None
@@ -60,7 +61,7 @@ def branch(resolver: Resolver, node: RawNode, scope: Scope, repeat: int, depth: 
 
 
 def _resolved_branch(
-    resolver: Resolver, node: RawNode, name: str, scope: Scope, repeat: int, depth: int, label: str
+    resolver: Walker, node: RawNode, name: str, scope: Scope, repeat: int, depth: int, label: str
 ) -> tuple[tuple[int, int], list[Op], list[str], str]:
     """(MACs, operators), operators, outputs and name of one branch, resolved apart from the graph around it."""
     graph = _body(node, name, label)
@@ -74,7 +75,7 @@ def _resolved_branch(
     return _size(resolver, ops), ops, [inner.find(v.name) for v in graph.outputs], name
 
 
-def _size(resolver: Resolver, ops: list[Op]) -> tuple[int, int]:
+def _size(resolver: Walker, ops: list[Op]) -> tuple[int, int]:
     """MACs and number of operators of a branch."""
     macs = 0
     for op in ops:
@@ -93,7 +94,7 @@ def _size(resolver: Resolver, ops: list[Op]) -> tuple[int, int]:
     return macs, len(ops)
 
 
-def loop(resolver: Resolver, node: RawNode, scope: Scope, repeat: int, depth: int, label: str) -> None:
+def loop(resolver: Walker, node: RawNode, scope: Scope, repeat: int, depth: int, label: str) -> None:
     """Loop: see the module's docstring."""
     graph = _body(node, "body", label)
     trips = _trip_count(resolver, node, scope, label)
@@ -117,7 +118,7 @@ def loop(resolver: Resolver, node: RawNode, scope: Scope, repeat: int, depth: in
             _define(resolver, scope, name, spec, None if spec.shape is None else (trips, *spec.shape))
 
 
-def _trip_count(resolver: Resolver, node: RawNode, scope: Scope, label: str) -> int:
+def _trip_count(resolver: Walker, node: RawNode, scope: Scope, label: str) -> int:
     name = node.inputs[0] if node.inputs else ""
     value = resolver.value(scope.find(name)) if name else None
     if value is not None and value.size and 0 <= int(value.ravel()[0]) < _UNBOUNDED:
@@ -134,7 +135,7 @@ def _grown(before: Shape | None, after: Shape | None, trips: int) -> Shape | Non
     return tuple(a + (b - a) * trips for a, b in zip(before, after, strict=True))
 
 
-def _bind(resolver: Resolver, inner: Scope, graph: RawGraph, outer: Sequence[str], *, start: int) -> None:
+def _bind(resolver: Walker, inner: Scope, graph: RawGraph, outer: Sequence[str], *, start: int) -> None:
     """Give the body's inputs from `start` on the shapes of tensors outside (their values change from trip to trip)."""
     for value, name in zip(graph.inputs[start:], outer, strict=False):
         spec = resolver.tensors[name] if name else TensorSpec("", None, SEQUENCE)
@@ -142,15 +143,15 @@ def _bind(resolver: Resolver, inner: Scope, graph: RawGraph, outer: Sequence[str
         resolver.tensors[unique] = TensorSpec(unique, spec.shape, spec.dtype)
 
 
-def _define(resolver: Resolver, scope: Scope, name: str, like: TensorSpec, shape: Shape | None) -> None:
+def _define(resolver: Walker, scope: Scope, name: str, like: TensorSpec, shape: Shape | None) -> None:
     unique = scope.define(name)
     resolver.tensors[unique] = TensorSpec(unique, shape, like.dtype, Role.ACTIVATION)
 
 
-def scan(resolver: Resolver, node: RawNode, scope: Scope, repeat: int, depth: int, label: str) -> None:
+def scan(resolver: Walker, node: RawNode, scope: Scope, repeat: int, depth: int, label: str) -> None:
     """Scan: see the module's docstring. Operator set 8 has a batch in front and the sequence lengths as first input."""
     graph = _body(node, "body", label)
-    old = resolver.opsets.get("", 1) < 9
+    old = resolver.standard_opset < 9
     inputs = [scope.find(n) if n else "" for n in (node.inputs[1:] if old else node.inputs)]
     count = node.attrs.get("num_scan_inputs")
     scanned = count if isinstance(count, int) else 1
@@ -165,7 +166,8 @@ def scan(resolver: Resolver, node: RawNode, scope: Scope, repeat: int, depth: in
             batch, shape = shape[0], shape[1:]
         if index >= states and shape is not None:
             axis = axes[index - states] - old
-            trips, shape = shape[axis], shape[:axis] + shape[axis + 1 :] if axis >= 0 else shape[:-1]
+            axis = axis + len(shape) if axis < 0 else axis
+            trips, shape = shape[axis], shape[:axis] + shape[axis + 1 :]
         unique = inner.define(value.name)
         resolver.tensors[unique] = TensorSpec(unique, shape, spec.dtype)
     resolver.walk(graph.nodes, inner, repeat * trips * batch, depth + 1, f"body of '{label}'")
@@ -184,3 +186,7 @@ def scan(resolver: Resolver, node: RawNode, scope: Scope, repeat: int, depth: in
 def _axes(node: RawNode, name: str, count: int, default: int) -> tuple[int, ...]:
     given = node.attrs.get(name)
     return given if isinstance(given, tuple) and len(given) == count else (default,) * count
+
+
+ControlFlow = Callable[[Walker, RawNode, Scope, int, int, str], None]
+CONTROL_FLOW: Final[dict[str, ControlFlow]] = {"If": branch, "Loop": loop, "Scan": scan}

@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.workload import total
+
 Array = NDArray[np.float64]
 
 
@@ -48,30 +50,29 @@ def runtime(terms: Terms) -> tuple[Array, Array]:
     """T = max + (1 − θ)·min of compute and memory in each kernel, θ being the runtime's overlap."""
     longer, shorter = np.maximum(terms.compute_s, terms.memory_s), np.minimum(terms.compute_s, terms.memory_s)
     kernels = _launched(longer + (1.0 - terms.theta) * shorter, terms)
-    return kernels, kernels.sum(axis=-1)
+    return kernels, total(kernels)
 
 
 @policy("none")
 def none(terms: Terms) -> tuple[Array, Array]:
     """T = compute + memory in each kernel."""
     kernels = _launched(terms.compute_s + terms.memory_s, terms)
-    return kernels, kernels.sum(axis=-1)
+    return kernels, total(kernels)
 
 
 @policy("layer")
 def layer(terms: Terms) -> tuple[Array, Array]:
     """T = the longer of compute and memory in each kernel: double buffering within it."""
     kernels = _launched(np.maximum(terms.compute_s, terms.memory_s), terms)
-    return kernels, kernels.sum(axis=-1)
+    return kernels, total(kernels)
 
 
 @policy("full")
 def full(terms: Terms) -> tuple[Array, Array]:
     """The longest of the totals: everything overlaps with everything. Kernels get their share of it."""
     kernels, layers = layer(terms)
-    if terms.asynchronous:
-        total = np.maximum(np.maximum(terms.compute_s.sum(axis=-1), terms.memory_s.sum(axis=-1)), terms.overhead_s.sum(axis=-1))
-    else:
-        total = np.maximum(terms.compute_s.sum(axis=-1), terms.memory_s.sum(axis=-1)) + terms.overhead_s.sum(axis=-1)
-    share = np.divide(total, layers, out=np.ones_like(total), where=layers > 0)
-    return kernels * share[..., np.newaxis], total
+    busy = np.maximum(total(terms.compute_s), total(terms.memory_s))
+    launches = total(terms.overhead_s)
+    latency = np.maximum(busy, launches) if terms.asynchronous else busy + launches
+    share = np.divide(latency, layers, out=np.ones_like(latency), where=layers > 0)
+    return kernels * share[..., np.newaxis], latency

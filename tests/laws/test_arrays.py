@@ -6,22 +6,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from support.strategies import machines, networks, runtimes
 
 from simulator.cost.bound import bound_s
 from simulator.cost.limits import Limits
 from simulator.cost.table import CostTable, cost_table
-from simulator.estimator import Prepared, prepare
+from simulator.estimator import prepare
 from simulator.machine.params import EngineParams, Machine, MemoryParams, machine_of
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
+from simulator.result.prediction import Prepared
 from simulator.schedule.overlap import POLICIES, Terms
 from simulator.schedule.placement import place
 
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
 Scale = Callable[[float], Any]
 _NUMBERS: dict[type, tuple[str, ...]] = {
     EngineParams: ("macs_per_s", "vector_ops_per_s", "special_ops_per_s", "sustained", "achieved", "j_per_mac"),
@@ -58,7 +59,9 @@ def costs(prepared: Prepared, machine: Machine, software: RuntimeSpec) -> tuple[
     return cost, bound, profile
 
 
-def assert_rows_equal(network: Model, spec: HardwareSpec, software: RuntimeSpec, chosen: frozenset[str], factors: list[float]) -> None:
+def assert_rows_equal(
+    network: Model, spec: HardwareSpec, software: RuntimeSpec, chosen: frozenset[str], factors: list[float]
+) -> None:
     prepared, base = prepare(network, None, software.fusion), machine_of(spec)
     column = np.array(factors)[:, np.newaxis]
     many, many_bound, profile = costs(prepared, swept(base, chosen, column), software)
@@ -71,7 +74,9 @@ def assert_rows_equal(network: Model, spec: HardwareSpec, software: RuntimeSpec,
                 shape = np.broadcast_shapes(np.shape(theirs), (len(factors), len(prepared.work)))
                 assert np.array_equal(np.broadcast_to(theirs, shape)[row], ours), name
         for level, moved in one.bytes_by_level.items():
-            assert np.array_equal(np.broadcast_to(many.bytes_by_level[level], (len(factors), len(prepared.work)))[row], moved), level
+            assert np.array_equal(np.broadcast_to(many.bytes_by_level[level], (len(factors), len(prepared.work)))[row], moved), (
+                level
+            )
         assert np.shape(many_bound) in ((), (len(factors),))
         assert np.broadcast_to(many_bound, (len(factors),))[row] == one_bound
         for name, policy in POLICIES.items():
@@ -91,12 +96,14 @@ def test_all_fields_swept(network: Model, spec: HardwareSpec, software: RuntimeS
 
 @few
 @given(networks(most=6), machines(energy=True), runtimes(), st.frozensets(st.sampled_from(ALL), min_size=1), scales)
-def test_some_fields_swept(network: Model, spec: HardwareSpec, software: RuntimeSpec, chosen: frozenset[str], factors: list[float]) -> None:
+def test_some_fields_swept(
+    network: Model, spec: HardwareSpec, software: RuntimeSpec, chosen: frozenset[str], factors: list[float]
+) -> None:
     assert_rows_equal(network, spec, software, chosen, factors)
 
 
 @pytest.mark.parametrize("field", ALL)
-@settings(max_examples=5, deadline=None)
+@settings(few, max_examples=8)
 @given(network=networks(most=6), spec=machines(energy=True), software=runtimes(), factors=scales)
 def test_one_field_swept(field: str, network: Model, spec: HardwareSpec, software: RuntimeSpec, factors: list[float]) -> None:
     assert_rows_equal(network, spec, software, frozenset({field}), factors)

@@ -41,7 +41,9 @@ def test_the_parts_add_up(network: Model, machine: HardwareSpec, software: Runti
 
 @few
 @given(networks(), hardware_dicts(energy=True), runtimes(), policies)
-def test_doubling_every_energy_figure_doubles_the_energy(network: Model, machine: dict[str, Any], software: RuntimeSpec, policy: str) -> None:
+def test_doubling_every_energy_figure_doubles_the_energy(
+    network: Model, machine: dict[str, Any], software: RuntimeSpec, policy: str
+) -> None:
     double = copy.deepcopy(machine)
 
     def twice(table: dict[str, str]) -> None:
@@ -79,7 +81,7 @@ def test_faster_machines_of_the_same_figures_spend_less_on_static_power() -> Non
     from support.graphs import loaded, model, node, value, weight
 
     network = loaded(model([node("MatMul", "x w", "y")], [value("x", 64, 64)], ["y"], [weight("w", 64, 64)]))
-    base = hardware_data(power={"static": "10 W"})
+    base = hardware_data(peak="100 TFLOP/s", power={"static": "10 W"})
     base["engines"][0]["energy"] = {"mac": {"fp32": "1 pJ"}}
     base["memories"][0]["energy"] = {"read": "10 pJ/B"}
     fast = copy.deepcopy(base)

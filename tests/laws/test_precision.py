@@ -44,7 +44,19 @@ def dense(k: int, n: int) -> Model:
 @given(st.integers(1, 65), st.integers(1, 65), st.sampled_from(sorted(PRECISIONS)))
 def test_weights_and_biases_of_a_product(k: int, n: int, name: str) -> None:
     weight_bits = {**BITS, "w8a16": 8, "w4a16": 4, "amp_fp16": 32, "amp_bf16": 32}[name]
-    bias_bits = {"fp32": 32, "tf32": 32, "bf16": 16, "fp16": 16, "fp8": 16, "int8": 32, "int4": 32, "w8a16": 16, "w4a16": 16, "amp_fp16": 32, "amp_bf16": 32}[name]  # fmt: skip
+    bias_bits = {
+        "fp32": 32,
+        "tf32": 32,
+        "bf16": 16,
+        "fp16": 16,
+        "fp8": 16,
+        "int8": 32,
+        "int4": 32,
+        "w8a16": 16,
+        "w4a16": 16,
+        "amp_fp16": 32,
+        "amp_bf16": 32,
+    }[name]
     graph = with_precision(dense(k, n).graph, name)
     assert graph.tensors["w"].size_bytes == (k * n * weight_bits + 7) // 8
     assert graph.tensors["b"].size_bytes == n * bias_bits // 8
@@ -55,8 +67,14 @@ def test_biases_of_integers_are_int32() -> None:
     weights = [weight("w", 4, 3, 1, 1), weight("b", 4), weight("v", 4, 8), weight("d", 8)]
     graph = with_precision(resolved(model(nodes, [value("x", 1, 3, 1, 1)], ["y"], weights)), "int8")
     assert {n: graph.tensors[n].dtype.name for n in ("w", "v", "b", "d", "x", "c", "y")} == {
-        "w": "int8", "v": "int8", "b": "int32", "d": "int32", "x": "int8", "c": "int8", "y": "int8",
-    }  # fmt: skip
+        "w": "int8",
+        "v": "int8",
+        "b": "int32",
+        "d": "int32",
+        "x": "int8",
+        "c": "int8",
+        "y": "int8",
+    }
 
 
 def test_the_bias_of_a_product_may_stand_in_an_addition() -> None:
@@ -91,20 +109,38 @@ def test_a_precision_twice_is_the_precision(network: Model, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "rate"),
-    [("fp32", "fp32"), ("tf32", "tf32"), ("bf16", "bf16"), ("fp16", "fp16"), ("fp8", "fp8"), ("int8", "int8"), ("int4", "int4"),
-     ("w8a16", "fp16"), ("w4a16", "fp16"), ("amp_fp16", "fp16"), ("amp_bf16", "bf16")],
-)  # fmt: skip
+    [
+        ("fp32", "fp32"),
+        ("tf32", "tf32"),
+        ("bf16", "bf16"),
+        ("fp16", "fp16"),
+        ("fp8", "fp8"),
+        ("int8", "int8"),
+        ("int4", "int4"),
+        ("w8a16", "fp16"),
+        ("w4a16", "fp16"),
+        ("amp_fp16", "fp16"),
+        ("amp_bf16", "bf16"),
+    ],
+)
 def test_a_product_is_computed_in(name: str, rate: str) -> None:
     assert prepare(dense(8, 8), name, EVERYTHING).work.rates == (rate,)
 
 
 def test_a_file_in_half_precision_is_computed_in_it() -> None:
-    network = loaded(model([node("MatMul", "x w", "y")], [value("x", 2, 8, dtype=FLOAT16)], ["y"], [weight("w", 8, 4, dtype=FLOAT16)]))
+    network = loaded(
+        model([node("MatMul", "x w", "y")], [value("x", 2, 8, dtype=FLOAT16)], ["y"], [weight("w", 8, 4, dtype=FLOAT16)])
+    )
     assert prepare(network, None, ()).work.rates == ("fp16",)
 
 
 @few
-@given(networks(), st.sampled_from([("fp32", "fp16"), ("fp16", "int8"), ("int8", "int4"), ("fp32", "int8"), ("fp16", "w8a16"), ("w8a16", "w4a16")]))
+@given(
+    networks(),
+    st.sampled_from(
+        [("fp32", "fp16"), ("fp16", "int8"), ("int8", "int4"), ("fp32", "int8"), ("fp16", "w8a16"), ("w8a16", "w4a16")]
+    ),
+)
 def test_narrower_moves_no_more_bytes(network: Model, pair: tuple[str, str]) -> None:
     wide, narrow = (prepare(network, name, EVERYTHING) for name in pair)
     assert narrow.work.activation_bytes.sum() <= wide.work.activation_bytes.sum()
@@ -112,7 +148,9 @@ def test_narrower_moves_no_more_bytes(network: Model, pair: tuple[str, str]) -> 
 
 
 def test_narrower_is_faster_on_a_machine_with_rates_for_it() -> None:
-    machine = hardware(engines=[{"id": "c", "kind": "tensor", "peak": {"fp32": "1 TFLOP/s", "fp16": "2 TFLOP/s", "int8": "4 TOP/s"}}])
+    machine = hardware(
+        engines=[{"id": "c", "kind": "tensor", "peak": {"fp32": "1 TFLOP/s", "fp16": "2 TFLOP/s", "int8": "4 TOP/s"}}]
+    )
     network = dense(512, 512)
     found = [estimate(network, machine, runtime(), precision=p).latency_s for p in ("int8", "fp16", "fp32")]
     assert found == sorted(found)

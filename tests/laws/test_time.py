@@ -11,10 +11,11 @@ from support.graphs import loaded, model, node, value, weight
 from support.machines import hardware, runtime
 from support.strategies import hardware_dicts, machines, networks, runtime_dicts, runtimes
 
-from simulator.estimator import Estimate, estimate
+from simulator.estimator import estimate
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
+from simulator.result.estimate import Estimate
 from simulator.schedule.overlap import POLICIES
 
 ROUNDING = 1 + 1e-12
@@ -70,8 +71,15 @@ def test_higher_efficiency_is_never_slower(
     better = copy.deepcopy(software)
     profile = better["profiles"]["default"]
     table, key = data.draw(
-        st.sampled_from([(profile, "vector_efficiency"), (profile, "bandwidth"), (profile, "overlap"), *((profile["efficiency"], k) for k in profile["efficiency"])])
-    )  # fmt: skip
+        st.sampled_from(
+            [
+                (profile, "vector_efficiency"),
+                (profile, "bandwidth"),
+                (profile, "overlap"),
+                *((profile["efficiency"], k) for k in profile["efficiency"]),
+            ]
+        )
+    )
     table[key] = data.draw(st.floats(table[key], 1))
     before = estimate(network, machine, RuntimeSpec.model_validate(software), overlap=policy)
     after = estimate(network, machine, RuntimeSpec.model_validate(better), overlap=policy)
@@ -131,7 +139,11 @@ def test_more_overlap_is_never_slower(network: Model, machine: HardwareSpec, sof
 def two_sided() -> Model:
     """One kernel bound by compute, one by memory."""
     nodes = [node("MatMul", "x w", "h"), node("MatMul", "v u", "y")]
-    return loaded(model(nodes, [value("x", 4096, 4096), value("v", 1, 4096)], ["h", "y"], [weight("w", 4096, 4096), weight("u", 4096, 4096)]))
+    return loaded(
+        model(
+            nodes, [value("x", 4096, 4096), value("v", 1, 4096)], ["h", "y"], [weight("w", 4096, 4096), weight("u", 4096, 4096)]
+        )
+    )
 
 
 def test_the_policies_differ_where_they_should() -> None:
@@ -153,7 +165,9 @@ def test_the_ends_of_theta_are_policies(theta: float, like: str) -> None:
 @given(networks(), machines(), runtimes(), policies)
 def test_the_shares_of_the_kernels_add_up(network: Model, machine: HardwareSpec, software: RuntimeSpec, policy: str) -> None:
     est = estimate(network, machine, software, overlap=policy)
-    fixed = software.profile(machine.engines[0].kind).inference_overhead.value + (machine.overheads.inference.value if machine.overheads.inference else 0)
+    fixed = software.profile(machine.engines[0].kind).inference_overhead.value + (
+        machine.overheads.inference.value if machine.overheads.inference else 0
+    )
     assert est.kernel_s.sum() + fixed == pytest.approx(est.latency_s, rel=1e-9)
     assert (est.kernel_s >= 0).all()
     assert est.throughput_per_s == est.batch / est.latency_s
@@ -161,7 +175,9 @@ def test_the_shares_of_the_kernels_add_up(network: Model, machine: HardwareSpec,
 
 @few
 @given(networks(), machines(), runtimes())
-def test_an_asynchronous_launch_is_never_slower_than_a_waiting_one(network: Model, machine: HardwareSpec, software: RuntimeSpec) -> None:
+def test_an_asynchronous_launch_is_never_slower_than_a_waiting_one(
+    network: Model, machine: HardwareSpec, software: RuntimeSpec
+) -> None:
     def launched(asynchronous: bool) -> float:
         profile = software.profiles["default"].model_copy(update={"asynchronous": asynchronous})
         return estimate(network, machine, software.model_copy(update={"profiles": {"default": profile}})).latency_s

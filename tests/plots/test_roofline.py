@@ -15,7 +15,6 @@ from matplotlib.text import Text
 
 import simulator as sim
 from simulator.errors import NotFoundError, OutputError, UsageError
-from simulator.estimator import Estimate
 from simulator.machine.params import machine_of
 from simulator.report.plots import style
 from simulator.report.plots.labels import Box, overlap
@@ -23,6 +22,7 @@ from simulator.report.plots.registry import find_plot, plot, plots
 from simulator.report.plots.roofline import RooflineArtists, figure, roofline
 from simulator.report.plots.roofs import points, rest, roofs
 from simulator.report.plots.save import save
+from simulator.result.estimate import Estimate
 
 CASES = {
     "gpu": [("resnet50", "a100_sxm_80", "fp16")],

@@ -54,7 +54,11 @@ def memories(draw: st.DrawFn, *, energy: bool = False) -> list[dict[str, Any]]:
     levels = []
     for index, kind in enumerate([*inner, draw(st.sampled_from(["dram", "flash"]))]):
         outermost = index == len(inner)
-        holds = ["weights", "activations"] if outermost else draw(st.sampled_from([[], ["activations"], ["weights"], ["weights", "activations"]]))
+        holds = (
+            ["weights", "activations"]
+            if outermost
+            else draw(st.sampled_from([[], ["activations"], ["weights"], ["weights", "activations"]]))
+        )
         level: dict[str, Any] = {"id": f"m{index}", "kind": kind, "bandwidth": draw(bytes_per_s), "holds": holds}
         if not outermost:
             level["capacity"] = draw(quantities("B", 1e2, 1e8))
@@ -137,7 +141,9 @@ def _step(net: _Builder) -> None:
     name = net.draw(st.sampled_from(list(net.shapes)[-4:]))
     shape = net.shapes[name]
     choices = ["relu", "sigmoid", "add", "mul", "concat", "gate", "softmax"]
-    choices += ["conv", "conv", "depthwise", "norm", "pool", "flatten"] if len(shape) == 4 else ["gemm", "matmul", "dense", "reshape"]
+    choices += (
+        ["conv", "conv", "depthwise", "norm", "pool", "flatten"] if len(shape) == 4 else ["gemm", "matmul", "dense", "reshape"]
+    )
     what = net.draw(st.sampled_from(choices))
     width = net.draw(st.sampled_from([1, 2, 3, 8, 16]))
     if what in ("relu", "sigmoid"):
@@ -154,7 +160,12 @@ def _step(net: _Builder) -> None:
         net.add("Concat", [name, other], (shape[0], shape[1] + net.shapes[other][1], *shape[2:]), axis=1)
     elif what == "conv":
         side = net.draw(st.sampled_from([1, 3]))
-        net.add("Conv", [name, net.weight(width, shape[1], side, side), net.weight(width)], (shape[0], width, *shape[2:]), pads=[side // 2] * 4)
+        net.add(
+            "Conv",
+            [name, net.weight(width, shape[1], side, side), net.weight(width)],
+            (shape[0], width, *shape[2:]),
+            pads=[side // 2] * 4,
+        )
     elif what == "depthwise":
         net.add("Conv", [name, net.weight(shape[1], 1, 3, 3)], shape, group=shape[1], pads=[1] * 4)
     elif what == "norm":

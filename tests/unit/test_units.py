@@ -1,6 +1,7 @@
 """Quantities: read, written back without loss, refused with a hint."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,21 @@ from simulator.errors import UnitError
 from simulator.units import Quantity, example, format_bytes, format_exact, format_si, known_units, parse
 
 DIMENSIONS = {
-    "bytes": "B", "bytes_per_s": "B/s", "hertz": "Hz", "seconds": "s", "joules": "J", "joules_per_byte": "J/B", "watts": "W", "metres": "m",
-    "macs_per_s": "MAC/s", "ops_per_s": "OP/s", "joules_per_mac": "J/MAC", "joules_per_op": "J/OP", "count": "", "ratio": "",
-}  # fmt: skip
+    "bytes": "B",
+    "bytes_per_s": "B/s",
+    "hertz": "Hz",
+    "seconds": "s",
+    "joules": "J",
+    "joules_per_byte": "J/B",
+    "watts": "W",
+    "metres": "m",
+    "macs_per_s": "MAC/s",
+    "ops_per_s": "OP/s",
+    "joules_per_mac": "J/MAC",
+    "joules_per_op": "J/OP",
+    "count": "",
+    "ratio": "",
+}
 PREFIXED = {d: u for d, u in DIMENSIONS.items() if u}
 DECIMAL = ["f", "p", "n", "u", "m", "", "k", "M", "G", "T", "P", "E"]
 BINARY = ["Ki", "Mi", "Gi", "Ti", "Pi"]
@@ -30,7 +43,7 @@ def test_negative_numbers_too(dimension: str, number: float) -> None:
 
 
 @pytest.mark.parametrize("dimension", PREFIXED)
-@pytest.mark.parametrize(("small", "large"), list(zip(DECIMAL, DECIMAL[1:], strict=False)))
+@pytest.mark.parametrize(("small", "large"), list(pairwise(DECIMAL)))
 def test_neighbouring_decimal_prefixes_are_1000_apart(dimension: str, small: str, large: str) -> None:
     unit = PREFIXED[dimension]
     assert parse(f"1000 {small}{unit}", dimension) == parse(f"1 {large}{unit}", dimension)
@@ -81,9 +94,17 @@ def test_parse(text: str, dimension: str, value: float) -> None:
 
 @pytest.mark.parametrize(
     ("text", "dimension", "value"),
-    [("2 MAC/cycle", "macs_per_s", 2), ("2 FLOP/cycle", "macs_per_s", 1), ("8 B/cycle", "bytes_per_s", 8), ("64 bit/cycle", "bytes_per_s", 8),
-     ("40 cycles", "seconds", 40), ("1 cycle", "seconds", 1), ("2 kcycles", "seconds", 2000), ("4 OP/cycle", "ops_per_s", 4)],
-)  # fmt: skip
+    [
+        ("2 MAC/cycle", "macs_per_s", 2),
+        ("2 FLOP/cycle", "macs_per_s", 1),
+        ("8 B/cycle", "bytes_per_s", 8),
+        ("64 bit/cycle", "bytes_per_s", 8),
+        ("40 cycles", "seconds", 40),
+        ("1 cycle", "seconds", 1),
+        ("2 kcycles", "seconds", 2000),
+        ("4 OP/cycle", "ops_per_s", 4),
+    ],
+)
 def test_quantities_per_cycle_wait_for_a_clock(text: str, dimension: str, value: float) -> None:
     assert parse(text, dimension) == Quantity(value, per_cycle=True)
 

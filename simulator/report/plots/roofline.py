@@ -18,11 +18,11 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from simulator.errors import UsageError
-from simulator.estimator import Estimate
 from simulator.report.plots import style
 from simulator.report.plots.labels import Placer, along, around
 from simulator.report.plots.registry import plot
 from simulator.report.plots.roofs import Points, Roof, Roofs, machine_name, points, rest, roofs
+from simulator.result.estimate import Estimate
 
 _LEAST_PT2: Final = 7.0  # area of a kernel's marker, whatever its time
 _STAR_PT: Final = 11.0

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.estimator import Estimate
 from simulator.machine.params import Machine, machine_of
 from simulator.ops.work import Kind
+from simulator.result.estimate import Estimate
 
 Array = np.ndarray
 

@@ -1,6 +1,7 @@
 """Protobuf's wire format, against the protobuf library and against damage."""
 
 import struct
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -85,10 +86,8 @@ def test_signed_numbers(number: int) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_an_error(data: bytes) -> None:
-    try:
+    with suppress(wire.WireError):
         read(data)
-    except wire.WireError as error:
-        assert str(error)
 
 
 @given(st.binary(min_size=1, max_size=60), st.data())

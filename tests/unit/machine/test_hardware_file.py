@@ -65,17 +65,27 @@ def test_a_good_file(tmp_path: Path) -> None:
 
 
 def test_a_handful_of_lines_is_enough(tmp_path: Path) -> None:
-    text = "schema: 1\nid: tiny\nname: Tiny\nclass: mcu\nengines: [{id: c, kind: scalar, peak: {fp32: 1 GFLOP/s}}]\nmemories: [{id: m, kind: dram, bandwidth: 1 GB/s}]\n"
+    text = "schema: 1\nid: tiny\nname: Tiny\nclass: mcu\n"
+    text += "engines: [{id: c, kind: scalar, peak: {fp32: 1 GFLOP/s}}]\n"
+    text += "memories: [{id: m, kind: dram, bandwidth: 1 GB/s}]\n"
     assert spec(tmp_path, text).hardware_class == "mcu"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("    bandwidth: 100 GB/s", "    bandwith: 100 GB/s", "demo.yaml:18: memories.1.bandwith: unknown key; did you mean 'bandwidth'?"),
+        (
+            "    bandwidth: 100 GB/s",
+            "    bandwith: 100 GB/s",
+            "demo.yaml:18: memories.1.bandwith: unknown key; did you mean 'bandwidth'?",
+        ),
         ("class: cpu", "class: cpus", "demo.yaml:4: class: 'cpus' is none of cpu, gpu, tpu, npu, mcu, fpga; did you mean 'cpu'?"),
         ("    kind: simd", "    kind: smid", "demo.yaml:7: engines.0.kind: 'smid' is none of"),
-        ("100 GB/s", "100 GB", "demo.yaml:18: memories.1.bandwidth: '100 GB': unit 'GB' is not one of bytes per s; did you mean 'GB/s'?"),
+        (
+            "100 GB/s",
+            "100 GB",
+            "demo.yaml:18: memories.1.bandwidth: '100 GB': unit 'GB' is not one of bytes per s; did you mean 'GB/s'?",
+        ),
         ("100 GB/s", "100", "demo.yaml:18: memories.1.bandwidth: '100' has no unit; write '3.35 TB/s'"),
         ("100 GB/s", "fast", "demo.yaml:18: memories.1.bandwidth: 'fast' is not a quantity; write '3.35 TB/s'"),
         ("100 GB/s", "0 GB/s", "demo.yaml:18: memories.1.bandwidth: '0 GB/s' must be more than 0"),
@@ -84,25 +94,37 @@ def test_a_handful_of_lines_is_enough(tmp_path: Path) -> None:
         ("1 MiB", "1 MHz", "demo.yaml:13: memories.0.capacity: '1 MHz': unit 'MHz' is not one of bytes"),
         ("2 GHz", "2 GB", "demo.yaml:8: engines.0.clock: '2 GB': unit 'GB' is not one of hertz"),
         ("fp32: 1 TFLOP/s", "fp33: 1 TFLOP/s", "demo.yaml:9: engines.0.peak.fp33: 'fp33' is none of"),
-        ("[activations]", "[activation]", "demo.yaml:15: memories.0.holds.0: 'activation' is none of weights, activations; did you mean 'activations'?"),
+        (
+            "[activations]",
+            "[activation]",
+            "demo.yaml:15: memories.0.holds.0: 'activation' is none of weights, activations; did you mean 'activations'?",
+        ),
         ("id: demo", "id: Demo Board", "demo.yaml:2: id: "),
         ("    kind: dram\n", "", "demo.yaml:16: memories.1.kind: is missing"),
         ("name: Demo\n", "", "name: is missing"),
         ("  - id: core\n    kind: simd", "  - kind: simd", "engines.0.id: is missing"),
         ("id: dram", "id: sram", "two memory entries have the id 'sram'"),
         ("100 GB/s", "{value: 100 GB/s, source: nowhere}", "memories.dram.bandwidth: source 'nowhere' is not under 'sources'"),
-        ("100 GB/s", "{value: 100 GB/s, kind: datashet}", "kind 'datashet' is none of datasheet, measured, derived, estimated; did you mean 'datasheet'?"),
+        (
+            "100 GB/s",
+            "{value: 100 GB/s, kind: datashet}",
+            "kind 'datashet' is none of datasheet, measured, derived, estimated; did you mean 'datasheet'?",
+        ),
         ("100 GB/s", "{value: 100 GB/s, sorce: x}", "'sorce': unknown key of a figure; did you mean 'source'?"),
         ("100 GB/s", "{kind: datasheet}", "a figure is a quantity, or a mapping with 'value'"),
         ("    bandwidth: 100 GB/s\n", "", "memory 'dram' needs a bandwidth, or a read_bandwidth"),
         ("100 GB/s", "100 GB/s\n    read_bandwidth: 90 GB/s", "memory 'dram' has both bandwidth and read_bandwidth; give one"),
         ("100 GB/s", "8 B/cycle", "memory 'dram' has a bandwidth per cycle, but no clock"),
-        ("    clock: 2 GHz\n    peak: {fp32: 1 TFLOP/s", "    peak: {fp32: 2 MAC/cycle", "engine 'core' has rates per cycle, but no clock"),
+        (
+            "    clock: 2 GHz\n    peak: {fp32: 1 TFLOP/s",
+            "    peak: {fp32: 2 MAC/cycle",
+            "engine 'core' has rates per cycle, but no clock",
+        ),
         ("2 GHz", "2 GHz\n    sustained_clock: 3 GHz", "engine 'core': sustained_clock needs a clock that is not lower"),
         ("2 GHz", "2 GHz\n    achieved: {fp32: 1.2}", "engine 'core': achieved.fp32 is above 1"),
         ("100 GB/s", "100 GB/s\n    achieved: 120 %", "memory 'dram': achieved is above 1"),
     ],
-)  # fmt: skip
+)
 def test_a_fault_says_where_and_what(tmp_path: Path, old: str, new: str, expected: str) -> None:
     found = faults(tmp_path, changed(old, new))
     assert expected in found[0]
@@ -111,7 +133,9 @@ def test_a_fault_says_where_and_what(tmp_path: Path, old: str, new: str, expecte
 
 def test_one_fault_is_reported_once(tmp_path: Path) -> None:
     """A wrong engine is not also a missing one."""
-    assert faults(tmp_path, changed("2 GHz", "2 GB")) == ["demo.yaml:8: engines.0.clock: '2 GB': unit 'GB' is not one of hertz; write '216 MHz'"]
+    assert faults(tmp_path, changed("2 GHz", "2 GB")) == [
+        "demo.yaml:8: engines.0.clock: '2 GB': unit 'GB' is not one of hertz; write '216 MHz'"
+    ]
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:
@@ -298,7 +322,7 @@ def test_an_unknown_mode(tmp_path: Path) -> None:
     path = written(tmp_path, MODES)
     with pytest.raises(NotFoundError, match=r"demo has no mode '15w'.*\(its modes: 15W, slow\)"):
         load_spec(f"{path}:15w")
-    with pytest.raises(NotFoundError, match="has no mode 'x'.*its modes: none"):
+    with pytest.raises(NotFoundError, match=r"has no mode 'x'.*its modes: none"):
         load_spec(f"{written(tmp_path, GOOD, 'plain')}:x")
 
 
@@ -323,7 +347,7 @@ def test_an_efficiency_above_one_is_refused(tmp_path: Path) -> None:
     from yaml import safe_dump
 
     data = runtime_data(bandwidth=1.5) | {"fusion": []}
-    with pytest.raises(HardwareError, match="bandwidth.* above 1"):
+    with pytest.raises(HardwareError, match=r"bandwidth.* above 1"):
         load_runtime(str(written(tmp_path, safe_dump(data), "mine")))
 
 

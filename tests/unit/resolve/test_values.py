@@ -105,9 +105,14 @@ def test_pad_by_computed_amounts() -> None:
         node("Pad", "x amounts", "y"),
     ]
     weights = [
-        ints("four", 4), ints("pads", 1, 2, 3, 4), ints("two", -1, 2), ints("minus1", -1), ints("least", -(2**63)), ints("zero", 0),
+        ints("four", 4),
+        ints("pads", 1, 2, 3, 4),
+        ints("two", -1, 2),
+        ints("minus1", -1),
+        ints("least", -(2**63)),
+        ints("zero", 0),
         ints("flat", -1),
-    ]  # fmt: skip
+    ]
     graph = resolved(model(nodes, [value("x", 1, 3, 10, 20)], ["y"], weights))
     assert shape_of(graph, "y") == (1, 3, 10 + 3 + 4, 20 + 1 + 2)
 

@@ -203,8 +203,8 @@ def test_shufflenet_v1_groups(groups, million_macs, network):
 def test_gemm(m, n, k, network):
     net = network(f"gemm:m={m},n={n},k={k}")
     assert (net.macs, net.params) == (m * n * k, n * k)
-    assert net.shapes["input"] == (m, k)
-    assert net.shapes["logits"] == (m, n)
+    assert net.shapes["input"] == (1, m, k)
+    assert net.shapes["logits"] == (1, m, n)
     assert [node.op_type for node in net.model.graph.node] == ["MatMul"]
 
 

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from simulator.errors import UsageError
-from simulator.estimator import Estimate
 from simulator.graph.graph import Graph
-from simulator.report.metrics import rows
+from simulator.result.metrics import rows
+from simulator.result.prediction import Prediction
 
 SCHEMA = 1
 
 
-def to_dict(est: Estimate) -> dict[str, object]:
+def to_dict(est: Prediction) -> dict[str, object]:
     """The whole estimate; counts are integers, times in s, energies in J, None where the machine has no figures."""
     return {
         "schema": SCHEMA,
@@ -31,7 +31,7 @@ def to_dict(est: Estimate) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _model(est: Estimate) -> dict[str, object]:
+def _model(est: Prediction) -> dict[str, object]:
     model, graph = est.model, est.model.graph
     return {
         "name": model.name, "opset": graph.opset, "nodes": graph.node_count, "params": model.params, "macs": model.macs,
@@ -50,7 +50,7 @@ def _tensors(graph: Graph, tensors: tuple[str, ...], names: tuple[str, ...] = ()
     return result
 
 
-def _totals(est: Estimate) -> dict[str, object]:
+def _totals(est: Prediction) -> dict[str, object]:
     work, cost = est.work, est.cost
     traffic = {level: _whole(moved.sum()) for level, moved in cost.bytes_by_level.items()}
     moved = float(work.total_bytes.sum())
@@ -84,7 +84,7 @@ def _coverage(graph: Graph) -> Mapping[str, object]:
     }
 
 
-def to_frame(est: Estimate) -> Any:
+def to_frame(est: Prediction) -> Any:
     """One row a kernel as a pandas DataFrame."""
     try:
         import pandas as pd  # type: ignore[import-untyped]

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from simulator.estimator import Estimate
+from simulator.result.prediction import Prediction
 
 Quantity = Literal["text", "list", "count", "bytes", "seconds", "joules", "ratio"]
 
@@ -18,7 +18,7 @@ class Metric:
     key: str
     header: str
     quantity: Quantity
-    column: Callable[[Estimate], Sequence[object]]
+    column: Callable[[Prediction], Sequence[object]]
 
     @property
     def sortable(self) -> bool:
@@ -26,33 +26,33 @@ class Metric:
         return self.quantity not in ("text", "list")
 
 
-def _names(est: Estimate) -> list[object]:
+def _names(est: Prediction) -> list[object]:
     return [k.name for k in est.prepared.kernels]
 
 
-def _op_types(est: Estimate) -> list[object]:
+def _op_types(est: Prediction) -> list[object]:
     return [est.prepared.graph.ops[k.main].op_type for k in est.prepared.kernels]
 
 
-def _origins(est: Estimate) -> list[object]:
+def _origins(est: Prediction) -> list[object]:
     graph = est.prepared.graph
     return [[name for index in k.ops for name in graph.ops[index].origin] for k in est.prepared.kernels]
 
 
-def _integers(column: Callable[[Estimate], np.ndarray]) -> Callable[[Estimate], list[object]]:
+def _integers(column: Callable[[Prediction], np.ndarray]) -> Callable[[Prediction], list[object]]:
     return lambda est: [round(float(x)) for x in column(est)]
 
 
-def _floats(column: Callable[[Estimate], np.ndarray]) -> Callable[[Estimate], list[object]]:
+def _floats(column: Callable[[Prediction], np.ndarray]) -> Callable[[Prediction], list[object]]:
     return lambda est: [float(x) for x in column(est)]
 
 
-def _intensities(est: Estimate) -> list[object]:
+def _intensities(est: Prediction) -> list[object]:
     work = est.work
     return [float(ops) / float(b) if b else None for ops, b in zip(work.ops, work.total_bytes, strict=True)]
 
 
-def _energies(est: Estimate) -> list[object]:
+def _energies(est: Prediction) -> list[object]:
     return [None] * len(est.work) if est.kernel_j is None else [float(x) for x in est.kernel_j]
 
 
@@ -81,18 +81,18 @@ BY_KEY: Final = {m.key: m for m in METRICS}
 SORT_KEYS: Final = {"order": "", **{m.key.removesuffix("_s").removesuffix("_j"): m.key for m in METRICS if m.sortable}}
 
 
-def rows(est: Estimate) -> list[dict[str, object]]:
+def rows(est: Prediction) -> list[dict[str, object]]:
     """One row a kernel in the order they run, keyed as in JSON."""
     columns = {m.key: m.column(est) for m in METRICS}
     return [{key: column[i] for key, column in columns.items()} for i in range(len(est.work))]
 
 
-def numbers(est: Estimate, sort: str) -> list[float]:
+def numbers(est: Prediction, sort: str) -> list[float]:
     """The column that `--sort` names, 0 where it is not known."""
     return [float(x) if isinstance(x, int | float) else 0.0 for x in BY_KEY[SORT_KEYS[sort]].column(est)]
 
 
-def order(est: Estimate, sort: str) -> list[int]:
+def order(est: Prediction, sort: str) -> list[int]:
     """Positions of the kernels, largest first by the metric that `--sort` names; as they run for `order`."""
     indices = list(range(len(est.work)))
     if sort == "order":
