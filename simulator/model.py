@@ -43,9 +43,13 @@ class Model:
         return sum(w.flops * op.repeat for w, op in zip(self.works, self.graph.ops, strict=True))
 
     @cached_property
+    def _stored(self) -> dict[str, bool]:
+        return _stored_tensors(self.graph)
+
+    @cached_property
     def learned(self) -> tuple[TensorSpec, ...]:
         """The learned tensors of the file, shared ones once."""
-        return tuple(self.graph.tensors[n] for n, is_learned in _stored_tensors(self.graph).items() if is_learned)
+        return tuple(self.graph.tensors[n] for n, is_learned in self._stored.items() if is_learned)
 
     @property
     def params(self) -> int:
@@ -55,7 +59,7 @@ class Model:
     @cached_property
     def weight_bytes(self) -> int:
         """Bytes of all the constants that a machine must hold: learned tensors, scales, running statistics."""
-        return sum(self.graph.tensors[n].size_bytes for n in _stored_tensors(self.graph))
+        return sum(self.graph.tensors[n].size_bytes for n in self._stored)
 
     def size_bytes(self, bits: int) -> int:
         """Model size if every parameter had so many bits (the lecture's #parameters × bit width)."""

@@ -31,12 +31,12 @@ def lifetimes(graph: Graph, kernels: Sequence[Kernel]) -> dict[str, tuple[Tensor
 
     Inputs of the graph live from the start, its outputs to the end.
     """
-    last = len(kernels) - 1
+    last, inputs = len(kernels) - 1, frozenset(graph.inputs)
     spans: dict[str, tuple[TensorSpec, int, int]] = {}
     for index, kernel in enumerate(kernels):
         for spec in (*kernel.inputs, *kernel.outputs):
             whole = graph.tensors[spec.name]
-            first = spans[spec.name][1] if spec.name in spans else (0 if spec.name in graph.inputs else index)
+            first = spans[spec.name][1] if spec.name in spans else (0 if spec.name in inputs else index)
             spans[spec.name] = (whole, first, index)
     for name in graph.outputs:
         if name in spans:
