@@ -66,7 +66,7 @@ def estimate(
         precision_of(precision)
     prepared = prepare(model, precision, runtime.fusion)
     machine = machine_of(hardware)
-    widened = require_rate(machine, prepared.work.rates, precision)
+    widened = require_rate(machine, prepared.work.mac_rates, precision)
     placement = place(prepared.work, machine)
     profile = runtime.profile(hardware.engines[0].kind)
     cost = cost_table(prepared.work, machine, Limits(profile, runtime.measured_limits), placement)

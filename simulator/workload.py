@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,17 +53,10 @@ class WorkTable:
         """Compulsory traffic: every tensor at the kernel's boundary once."""
         return self.weight_bytes + self.activation_bytes
 
-    @cached_property
-    def rate_codes(self) -> tuple[tuple[str, ...], np.ndarray]:
-        """Distinct rates, and for each row the position of its own among them."""
-        distinct = tuple(dict.fromkeys(self.rates))
-        return distinct, np.array([distinct.index(r) for r in self.rates], np.intp)
-
-    @cached_property
-    def kind_codes(self) -> tuple[tuple[Kind, ...], np.ndarray]:
-        """Distinct kernel classes, and for each row the position of its own among them."""
-        distinct = tuple(dict.fromkeys(self.kinds))
-        return distinct, np.array([distinct.index(k) for k in self.kinds], np.intp)
+    @property
+    def mac_rates(self) -> tuple[str, ...]:
+        """Element types in which there are MACs, each once; other arithmetic runs on whatever vector unit there is."""
+        return tuple(dict.fromkeys(r for r, n in zip(self.rates, self.macs, strict=True) if n))
 
 
 def total(columns: Column) -> Column:

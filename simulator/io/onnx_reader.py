@@ -164,7 +164,7 @@ _Read = Callable[[int | memoryview, int], object]
 _ReadMany = Callable[[int | memoryview, int], "list[object]"]
 
 _SINGLE: dict[int, _Read] = {
-    2: lambda v, _: wire.floats(v)[0],
+    2: lambda v, _: wire.one_float(v),
     3: lambda v, _: wire.signed(v),
     4: lambda v, _: _maybe_text(v),
     5: lambda v, _: _tensor(wire.expect_bytes(v)),

@@ -114,7 +114,17 @@ def integers(value: int | memoryview) -> Iterator[int]:
 def floats(value: int | memoryview, code: str = "f") -> tuple[float, ...]:
     """A repeated float (`f`) or double (`d`) field, packed or not."""
     width = struct.calcsize(code)
+    if isinstance(value, int) and value >> (8 * width):
+        raise WireError("not an ONNX model: a number where a float belongs")
     raw = value.to_bytes(width, "little") if isinstance(value, int) else bytes(value)
     if len(raw) % width:
         raise WireError("not an ONNX model: a list of floats has a broken length")
     return struct.unpack(f"<{len(raw) // width}{code}", raw)
+
+
+def one_float(value: int | memoryview) -> float:
+    """A single float field."""
+    numbers = floats(value)
+    if len(numbers) != 1:
+        raise WireError("not an ONNX model: a float with a broken length")
+    return numbers[0]

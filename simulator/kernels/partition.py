@@ -1,10 +1,12 @@
-"""Cuts a graph into kernels with the fusion rules of a runtime.
+"""Cuts a graph into kernels with the fusion rules and idioms of a runtime.
 
-Operators are taken in order. A view belongs to what made the tensor it looks at and costs nothing. Any other operator
-joins the kernel that the first matching rule names, unless that kernel would then wait for something that waits for it;
-otherwise it starts a kernel of its own. So kernels are convex, acyclic, and every operator has exactly one home.
+Operators are taken in order. A view belongs to what made the tensor it looks at and costs nothing. An operator of an
+idiom joins the kernel that holds the rest of it. Any other joins the kernel that the first matching rule names, unless
+that kernel would then wait for something that waits for it; otherwise it starts a kernel of its own. So kernels are
+convex, acyclic, and every operator has exactly one home.
 """
 
+import heapq
 from collections.abc import Sequence
 from itertools import chain
 
@@ -12,7 +14,8 @@ from simulator.dtypes import DType
 from simulator.errors import HardwareError, did_you_mean
 from simulator.graph.graph import Graph
 from simulator.graph.types import Op, Role, TensorSpec
-from simulator.kernels.rules import FUSION_RULES, FusionRule
+from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
+from simulator.kernels.rules import FUSION_RULES
 from simulator.kernels.types import Kernel
 from simulator.ops.registry import Input, find_rule
 from simulator.ops.view import OpView, UnknownShapeError
@@ -58,10 +61,14 @@ class Partitioner:
         self.works = works
         self.kinds = [kind_of(op, work) for op, work in zip(graph.ops, works, strict=True)]
         self.fold_quantization = "quantize" in fusion
-        self.rules = [fusion_rule(name) for name in fusion]
+        check_fusion(fusion)
+        self.rules = [FUSION_RULES[name] for name in fusion if name in FUSION_RULES]
+        self.idioms = find_idioms(graph, self.kinds, fusion)
+        self._started: dict[Idiom, int] = {}  # kernels that hold the first operators of an idiom
         self.home: list[int | None] = [None] * len(graph.ops)
         self.members: list[list[int]] = []
         self.kind_sets: list[set[Kind]] = []
+        self.waits_for: list[set[int]] = []  # for each kernel, those that make what it reads
         self.source: dict[str, str] = {}  # a view's output → the tensor whose bytes it reads
         self.free: list[int] = []  # views of inputs and weights
         self._outputs = frozenset(graph.outputs)
@@ -152,14 +159,28 @@ class Partitioner:
         if self.is_view(index):
             self._place_view(index, op)
             return
+        kernel = self._kernel_for(index)
+        if kernel is None:
+            kernel = len(self.members)
+            self.members.append([])
+            self.kind_sets.append(set())
+            self.waits_for.append(set())
+        self._join(index, kernel)
+
+    def _kernel_for(self, index: int) -> int | None:
+        """The kernel that `index` joins: that of its idiom, or the first that a rule names and that is safe."""
+        idiom = self.idioms.get(index)
+        if idiom in self._started and self._is_safe(index, self._started[idiom]):
+            return self._started[idiom]
+        if idiom is not None and idiom.kind in MAC_KINDS:
+            return None
         for rule in self.rules:
             kernel = rule(self, index)
-            if kernel is not None and self._is_safe(index, kernel):
-                self._join(index, kernel)
-                return
-        self.members.append([])
-        self.kind_sets.append(set())
-        self._join(index, len(self.members) - 1)
+            if kernel is None or not self._is_safe(index, kernel):
+                continue
+            if idiom is None or idiom.kind is Kind.POINTWISE or not self.kind_sets[kernel] & MAC_KINDS:
+                return kernel
+        return None
 
     def _place_view(self, index: int, op: Op) -> None:
         source = self.root(op.inputs[0]) if op.inputs else ""
@@ -176,26 +197,62 @@ class Partitioner:
         self.home[index] = kernel
         self.members[kernel].append(index)
         self.kind_sets[kernel].add(self.kinds[index])
+        self.waits_for[kernel].update(k for k in self.producers(index) if k != kernel)
+        if index in self.idioms:
+            self._started.setdefault(self.idioms[index], kernel)
 
     def _is_safe(self, index: int, kernel: int) -> bool:
-        """No other producer of `index` may run after the kernel's first operator: it could be waiting for the kernel."""
-        first = self.members[kernel][0]
-        return all(self.members[other][-1] < first for other in self.producers(index) if other != kernel)
+        """Whether no other producer of `index` waits for the kernel: they would wait for each other."""
+        return not any(self._waits(other, kernel) for other in self.producers(index) if other != kernel)
+
+    def _waits(self, one: int, other: int) -> bool:
+        """Whether kernel `one` needs, at any remove, what kernel `other` makes."""
+        first = self.members[other][0]
+        pending, seen = [one], {one}
+        while pending:
+            kernel = pending.pop()
+            if kernel == other:
+                return True
+            if self.members[kernel][-1] < first:  # all of it is before the other begins
+                continue
+            pending += self.waits_for[kernel] - seen
+            seen |= self.waits_for[kernel]
+        return False
+
+    def order(self) -> list[int]:
+        """Kernels in an order in which each finds its inputs made, as near as possible to that of the operators."""
+        missing = [len(waits) for waits in self.waits_for]
+        readers: list[list[int]] = [[] for _ in self.members]
+        for kernel, waits in enumerate(self.waits_for):
+            for other in waits:
+                readers[other].append(kernel)
+        ready = [(self.members[k][0], k) for k, count in enumerate(missing) if not count]
+        heapq.heapify(ready)
+        result = []
+        while ready:
+            _, kernel = heapq.heappop(ready)
+            result.append(kernel)
+            for reader in readers[kernel]:
+                missing[reader] -= 1
+                if not missing[reader]:
+                    heapq.heappush(ready, (self.members[reader][0], reader))
+        assert len(result) == len(self.members), "kernels wait for each other"
+        return result
 
 
-def fusion_rule(name: str) -> FusionRule:
-    """The fusion rule of that name."""
-    if name not in FUSION_RULES:
-        raise HardwareError(f"no fusion rule '{name}'{did_you_mean(name, FUSION_RULES)} (known: {', '.join(FUSION_RULES)})")
-    return FUSION_RULES[name]
+def check_fusion(names: Sequence[str]) -> None:
+    """Refuse names that are neither fusion rules nor idioms."""
+    known = [*FUSION_RULES, *IDIOMS]
+    for name in names:
+        if name not in known:
+            raise HardwareError(f"no fusion rule '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
 
 
 def partition(graph: Graph, fusion: Sequence[str]) -> tuple[tuple[Kernel, ...], tuple[Work, ...]]:
     """The kernels of a graph under these fusion rules, in the order they run, and the work of every operator."""
     works = tuple(work_of(graph, op) for op in graph.ops)
     state = Partitioner(graph, works, fusion)
-    order = sorted(range(len(state.members)), key=lambda k: state.members[k][0])
-    return tuple(_kernel(state, state.members[k]) for k in order), works
+    return tuple(_kernel(state, state.members[k]) for k in state.order()), works
 
 
 def _kernel(state: Partitioner, members: list[int]) -> Kernel:
@@ -203,7 +260,9 @@ def _kernel(state: Partitioner, members: list[int]) -> Kernel:
     op = state.graph.ops[main]
     inputs, weights = _reads(state, members)
     rate = _rate(state, main)
-    return Kernel(op.name, state.kinds[main], tuple(members), main, rate, inputs, weights, _writes(state, members))
+    idiom = state.idioms.get(main)
+    kind = idiom.kind if idiom is not None and idiom.kind is not Kind.POINTWISE else state.kinds[main]
+    return Kernel(op.name, kind, tuple(members), main, rate, inputs, weights, _writes(state, members))
 
 
 def _reads(state: Partitioner, members: list[int]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:

@@ -126,6 +126,17 @@ def pointwise(partition: Partition, index: int) -> int | None:
     return None
 
 
+@fusion("norm")
+def norm(partition: Partition, index: int) -> int | None:
+    """A norm or softmax joins the element-wise kernel that makes its input (the residual addition before it)."""
+    if partition.kind(index) not in (Kind.NORM, Kind.SOFTMAX):
+        return None
+    for kernel, feed in _latest_feeds(partition, index):
+        if _same_size(partition, index, feed) and partition.kernel_kinds(kernel) <= _ELEMENTWISE:
+            return kernel
+    return None
+
+
 @fusion("quantize")
 def quantize(partition: Partition, index: int) -> int | None:
     """A QuantizeLinear joins the kernel whose result it rounds (DequantizeLinear is free: see the partition)."""

@@ -31,15 +31,18 @@ class View:
 
 def show_estimate(est: Estimate, console: Console, view: View) -> None:
     """Print the report."""
-    console.print(Group(headline(est), Text(), _facts(est), Text(), kernel_table(est, view, console.width), *_notes(est)))
+    console.print(
+        Group(headline(est, console.width), Text(), _facts(est), Text(), kernel_table(est, view, console.width), *_notes(est))
+    )
 
 
-def headline(est: Estimate) -> Text:
+def headline(est: Estimate, width: int) -> Text:
     """What, on what, how."""
     settings = f"{est.precision or est.main_rate} · batch {est.batch} · {est.runtime.id}"
     overlap = "" if est.overlap == "runtime" else f" · overlap {est.overlap}"
-    title = Text.assemble((est.model.name, "bold"), " on ", (est.hardware.name, "bold"), (f"   {settings}{overlap}", "dim"))
-    return Text.assemble(title, "\n", verdict(est))
+    title = Text.assemble((est.model.name, "bold"), " on ", (est.hardware.name, "bold"))
+    gap = "   " if len(title) + 3 + len(settings) + len(overlap) <= width else "\n"
+    return Text.assemble(title, (f"{gap}{settings}{overlap}", "dim"), "\n", verdict(est))
 
 
 def verdict(est: Estimate) -> Text:

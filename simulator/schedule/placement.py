@@ -11,7 +11,7 @@ def place(work: WorkTable, machine: Machine) -> tuple[EngineParams, ...]:
 
 
 def place_rate(machine: Machine, rate: str) -> EngineParams:
-    """The first engine with a native rate for an element type, else the first with a wider one."""
+    """The first engine with a native rate for an element type, else the first with a wider one, else the first."""
     native = (e for e in machine.engines if rate in e.macs_per_s)
     wider = (e for e in machine.engines if e.native(rate))
-    return next(native, None) or next(wider)
+    return next(native, None) or next(wider, None) or machine.engines[0]

@@ -1,0 +1,30 @@
+"""Compute and transfer of one kernel side by side, tile by tile. Times in s, shape (..., n_kernels)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.machine.figures import Number
+
+Array = NDArray[np.float64]
+
+
+def double_buffered_s(compute_s: Number, transfer_s: Number, tiles: Number) -> Array:
+    """T = Tm/n + (n − 1) · max(Tc, Tm)/n + Tc/n = max(Tc, Tm) + min(Tc, Tm)/n.
+
+    The first tile's transfer and the last one's computation have nothing beside them. Validity: n ≥ 1 equal tiles (one
+    tile: no overlap) and room for two. Never rises with n. Source: pipeline identity (SCIENCE 2).
+    """
+    return np.maximum(compute_s, transfer_s) + np.minimum(compute_s, transfer_s) / np.maximum(tiles, 1.0)
+
+
+def partly_overlapped_s(compute_s: Number, transfer_s: Number, theta: Number) -> Array:
+    """T = max(Tc, Tm) + (1 − θ) · min(Tc, Tm); θ = 0 adds the two, θ = 1 takes the larger.
+
+    n tiles are θ = 1 − 1/n. Validity: 0 ≤ θ ≤ 1. Source: SCIENCE 2.
+    """
+    return np.maximum(compute_s, transfer_s) + (1.0 - theta) * np.minimum(compute_s, transfer_s)
+
+
+def tiles_of(moved_bytes: Number, buffer_bytes: Number) -> Array:
+    """⌈2 · bytes / buffer⌉, at least 1: how many tiles pass through a buffer that holds two at a time."""
+    return np.maximum(np.ceil(2.0 * moved_bytes / buffer_bytes), 1.0)

@@ -1,0 +1,101 @@
+"""Matrix units of GPUs: a product is cut into tiles, tiles run in waves over the multiprocessors.
+
+Products are C[m, n] += A[m, k] · B[k, n], `groups` times (a batched product counts its batch there, so that every one of
+its members is padded to whole tiles). The library is taken to know its kernels: the best of a fixed list of tiles and
+splits, so that more multiprocessors of the same kind are never slower.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.machine.figures import Number
+
+Array = NDArray[np.float64]
+
+# rows × columns of C of one thread block; the large ones load fewest bytes per MAC, 16 is one instruction's width
+TILES = ((256, 128), (128, 256), (128, 128), (128, 64), (64, 128), (64, 64), (128, 32), (32, 128), (64, 16), (16, 64))
+SPLITS = (1, 2, 4, 8, 16, 32)  # ways of cutting k, each with its own partial result
+
+
+def tiles(m: Number, n: Number, groups: Number, tile_m: Number, tile_n: Number) -> Array:
+    """Thread blocks = groups · ⌈m / tile_m⌉ · ⌈n / tile_n⌉. Source: NVIDIA deep learning performance guide."""
+    return np.asarray(groups * np.ceil(m / tile_m) * np.ceil(n / tile_n))
+
+
+def waves(blocks: Number, multiprocessors: Number, resident: Number = 1.0) -> Array:
+    """⌈blocks / (multiprocessors · resident)⌉: rounds until every block has run. Source: as `tiles`."""
+    return np.asarray(np.ceil(blocks / (multiprocessors * resident)))
+
+
+def tile_efficiency(m: Number, n: Number, tile_m: Number, tile_n: Number) -> Array:
+    """Share of the tiles' area that is result = m·n / (⌈m/tm⌉·tm · ⌈n/tn⌉·tn), in (0, 1]; 1 without a product."""
+    useful = np.asarray(m * n, np.float64)
+    return np.where(useful > 0, useful / np.maximum(tiles(m, n, 1.0, tile_m, tile_n) * (tile_m * tile_n), 1.0), 1.0)
+
+
+def wave_efficiency(blocks: Number, multiprocessors: Number, resident: Number = 1.0) -> Array:
+    """Share of slots that hold a block = blocks / (waves · multiprocessors · resident), in (0, 1]; 1 without blocks."""
+    slots = waves(blocks, multiprocessors, resident) * multiprocessors * resident
+    return np.where(np.asarray(blocks) > 0, blocks / np.maximum(slots, 1.0), 1.0)
+
+
+def idle_slots(blocks: Number, multiprocessors: Number, resident: Number = 1.0) -> Array:
+    """Slots of the last wave without a block = waves · multiprocessors · resident − blocks."""
+    return np.asarray(waves(blocks, multiprocessors, resident) * multiprocessors * resident - blocks)
+
+
+def slowdown(
+    m: Number, n: Number, k: Number, groups: Number, multiprocessors: Number,
+    k0: Number = 0.0, operand_cost: Number = 16.0, wave_cap: Number = np.inf,
+) -> Array:  # fmt: skip
+    """Time over MACs / peak, ≥ 1: the least over tiles and splits of waves · SM · tm·tn · (k/s + fixed) / (m·n·k · groups).
+
+    A tile takes tm·tn · (k/s + k0) steps of its multiprocessor, k0 for prologue and epilogue (the factor 1 + k0/K), twice
+    that if k is split s ways and partial sums are added. Small tiles load more operands per MAC: the rate of a tile is
+    1 / (1 + `operand_cost` · (1/tm + 1/tn)), as a share of the best tile's. `wave_cap` ≥ 1 bounds the loss to the last
+    wave where a library balances it (stream-K).
+
+    Validity: peak = multiprocessors · rate of one; then time never rises with their number (the least of functions that
+    fall with it). At a constant peak, more and smaller multiprocessors can be slower. 1 without a product.
+    Source: NVIDIA guide (tiles, waves); k0, cap 8: MODELLING, GPU formulas; `operand_cost` estimated (64 × 64 a quarter
+    below 256 × 128, as in CUTLASS's profiles).
+    """
+    best = np.asarray(np.inf)
+    rates = [1.0 + operand_cost * (1.0 / tm + 1.0 / tn) for tm, tn in TILES]
+    fastest = np.minimum.reduce(np.broadcast_arrays(*rates))
+    for (tile_m, tile_n), rate in zip(TILES, rates, strict=True):
+        blocks = tiles(m, n, groups, tile_m, tile_n)
+        for split in SPLITS:
+            even = blocks * split / multiprocessors
+            rounds = np.minimum(np.ceil(even), even * wave_cap)
+            steps = np.ceil(k / np.float64(split)) + (k0 if split == 1 else 2.0 * k0)
+            best = np.minimum(best, rounds * steps * (tile_m * tile_n) * (rate / fastest))
+    useful = m * n * k * groups / multiprocessors
+    return np.where(useful > 0, np.maximum(best / np.where(useful > 0, useful, 1.0), 1.0), 1.0)
+
+
+def full_rate_multiple(full_bytes: Number, element_bytes: Number) -> Array:
+    """Elements of which k and n must be multiples for the full rate: alignment in bytes / bytes of an element.
+
+    16 B on V100, 128 B on A100 (fp16: 8 and 64). Source: NVIDIA deep learning performance guide.
+    """
+    return np.asarray(full_bytes / element_bytes)
+
+
+def alignment_share(
+    n: Number, k: Number, element_bytes: Number, full_bytes: Number,
+    aligned_share: Number, misaligned_share: Number, least_bytes: Number = 16.0,
+) -> Array:  # fmt: skip
+    """Share of the full rate by how rows of A and B lie in memory, from n and k in bytes.
+
+    1 where both are multiples of `full_bytes`, `aligned_share` of `least_bytes` (vector loads, tensor cores used),
+    `misaligned_share` otherwise. Validity: a step, not monotone in n or k: padding by hand pays. Source: as above; the
+    shares belong to a runtime.
+    """
+    full = _is_multiple(n * element_bytes, full_bytes) & _is_multiple(k * element_bytes, full_bytes)
+    some = _is_multiple(n * element_bytes, least_bytes) & _is_multiple(k * element_bytes, least_bytes)
+    return np.where(full, 1.0, np.where(some, aligned_share, misaligned_share))
+
+
+def _is_multiple(value: Number, of: Number) -> NDArray[np.bool_]:
+    return np.asarray(np.floor(value / of) * of == value)
