@@ -113,7 +113,7 @@ def _is_learned(graph: Graph, source: str, role: Input, kind: Kind) -> bool:
     spec = graph.tensors[source]
     if role in (Input.SCALE, Input.STATISTIC) or not spec.shape:
         return False
-    if role is Input.WEIGHT or (kind in (Kind.GEMM, Kind.BATCHED_GEMM) and spec.rank >= 2):
+    if role in (Input.WEIGHT, Input.BIAS) or (kind in (Kind.GEMM, Kind.BATCHED_GEMM) and spec.rank >= 2):
         return True
     return (
         source in graph.initializers

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from simulator import __version__
-from simulator.cli import estimate, hardware, models
+from simulator.cli import estimate, hardware, models, plan
 from simulator.errors import SimulatorError
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ def main(
 
 app.command()(estimate.estimate)
 app.command()(estimate.roofline)
+app.command()(plan.plan)
 app.add_typer(hardware.app, name="hw")
 app.add_typer(models.app, name="models")
 

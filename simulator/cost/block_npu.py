@@ -5,7 +5,7 @@ estimate, not silicon. Fields of `BlockOps` are columns (n_kernels,), those of `
 of design points (n_points, 1). Feature maps of 8 bits. All sizes in elements, rows, columns or channels; ofm and ifm are
 the output and the input feature map, a ublock what the MAC array computes at once.
 
-Validity: int8, no dilation, no upscaling. 
+Validity: int8, no dilation, no upscaling.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _DEPTH = 8.0  # channels of one dot product
 _BRICK = 16.0  # channels of a brick, the layout of feature maps between operators
 _SUBKERNEL = 8.0  # largest kernel side done in one go
 _HEIGHTS = (*range(1, 17), 20, 24, 28, 32)
-_WIDTHS = (*range(1, 17), 20, 24, 28, 32, 48, 64)
+_WIDTHS = (*range(1, 17), *range(18, 33, 2), 40, 48, 56, 64)
 _CHANNELS = range(16, 129, 16)
 _SIDES = ("ofm_h", "ofm_w", "ofm_c", "ifm_h", "ifm_w", "ifm_c")
 
@@ -108,6 +108,15 @@ class Block:
     part_kernel: Mask
 
 
+def folded_kernel_w(padding_w: Number) -> Array:
+    """Kernel width padding + 1 of a first convolution of stride 2, which reads pairs of columns as one of twice the channels.
+
+    Its input is w/2 × 2c and its stride 1 in width. Validity: 2c ≤ 8 and w even; `padding_w` of both sides together.
+    Source: Vela's fixup_strided_conv.
+    """
+    return np.asarray(padding_w + 1.0)
+
+
 # ---- the block --------------------------------------------------------------------------------------------------------
 
 
@@ -125,8 +134,8 @@ def part_kernel(op: BlockOps) -> Mask:
 def choose_block(op: BlockOps, npu: BlockNpu) -> Block:
     """The block that fits the shared buffer and fetches fewest inputs and weights for an output.
 
-    Candidates: rows up to 32, columns up to 64, multiples of 16 channels up to 128; the least of `_fetches`, the first of
-    equals. Depends on shapes and geometry only. Source: Vela's find_block_config, which tries every size.
+    Candidates: rows up to 32, columns up to 64, multiples of 16 channels up to 128; the least of `_fetches`. It
+    depends on shapes and geometry only. Source: Vela's find_block_config, which tries every size.
     """
     part = part_kernel(op)
     sizes = np.array([(c, h, w) for c in _CHANNELS for h in _HEIGHTS for w in _WIDTHS], np.float64).T[..., None, None]
@@ -138,10 +147,17 @@ def choose_block(op: BlockOps, npu: BlockNpu) -> Block:
     ifm_c = np.where(op.equal_depth, ofm_c, _up(np.minimum(op.ifm_c, np.where(part, 16.0, 32.0)), _DEPTH))
     sides = np.broadcast_arrays(ofm_h, ofm_w, ofm_c, ifm_h, ifm_w, ifm_c)
     tried = Block(**dict(zip(_SIDES, sides, strict=True)), part_kernel=part)
-    best = np.argmin(np.where(_fits(op, npu, tried), _fetches(op, tried), np.inf), axis=0)[None]
+    best = _cheapest(np.where(_fits(op, npu, tried), _fetches(op, tried), np.inf), (ofm_h <= 4) & (ofm_w <= 4))
     shape = np.broadcast_shapes(np.shape(op.ofm_h), np.shape(npu.ublock_h + npu.banks + npu.ifm_granule))
     found = {name: np.take_along_axis(side, best, axis=0).reshape(shape) for name, side in zip(_SIDES, sides, strict=True)}
     return Block(**found, part_kernel=part)
+
+
+def _cheapest(cost: Array, small: Mask) -> NDArray[np.intp]:
+    """Position of the least cost along the first axis: the last of equals up to 4 × 4 if there are, else the first."""
+    equal = (cost == cost.min(axis=0)) & small
+    last = len(cost) - 1 - np.argmax(equal[::-1], axis=0)
+    return np.asarray(np.where(equal.any(axis=0), last, np.argmin(cost, axis=0))[None], np.intp)
 
 
 def _fits(op: BlockOps, npu: BlockNpu, block: Block) -> Mask:

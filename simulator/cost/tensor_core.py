@@ -67,7 +67,7 @@ def slowdown(
         blocks = tiles(m, n, groups, tile_m, tile_n)
         for split in SPLITS:
             even = blocks * split / multiprocessors
-            rounds = np.minimum(np.ceil(even), even * wave_cap)
+            rounds = np.minimum(np.ceil(even), np.maximum(even, 1e-9) * wave_cap)
             steps = np.ceil(k / np.float64(split)) + (k0 if split == 1 else 2.0 * k0)
             best = np.minimum(best, rounds * steps * (tile_m * tile_n) * (rate / fastest))
     useful = m * n * k * groups / multiprocessors

@@ -70,7 +70,7 @@ def output_stationary_words(
     """
     fed = _input_words(m, k, input_words)
     tile_n, tile_m = _tiles(n, m, m * k / np.maximum(fed, 1.0), capacity_words)
-    return np.asarray(groups * (fed * (n / tile_n) + k * n * (m / tile_m) + m * n))
+    return np.asarray(groups * fed * n / tile_n + groups * k * n * m / tile_m + groups * m * n)
 
 
 def weight_stationary_words(
@@ -82,7 +82,7 @@ def weight_stationary_words(
     """
     fed = _input_words(m, k, input_words)
     tile_n, tile_k = _tiles(n, k, 2.0 * m * k / np.maximum(fed, 1.0), capacity_words)
-    return np.asarray(groups * (k * n + fed * (n / tile_n) + m * n * (2.0 * k / tile_k - 1.0)))
+    return np.asarray(groups * fed * n / tile_n + 2.0 * groups * m * n * k / tile_k + groups * (k * n - m * n))
 
 
 def input_stationary_words(
@@ -95,7 +95,7 @@ def input_stationary_words(
     fed = _input_words(m, k, input_words)
     room = capacity_words * np.maximum(m * k / np.maximum(fed, 1.0), 1.0)
     tile_m, tile_k = _tiles(m, k, 2.0, room)
-    return np.asarray(groups * (fed + k * n * (m / tile_m) + m * n * (2.0 * k / tile_k - 1.0)))
+    return np.asarray(groups * k * n * m / tile_m + 2.0 * groups * m * n * k / tile_k + groups * (fed - m * n))
 
 
 def gemm_words(
@@ -116,12 +116,16 @@ def _input_words(m: Number, k: Number, input_words: Number | None) -> Number:
 
 
 def _tiles(first: Number, second: Number, ratio: Number, capacity_words: Number) -> tuple[Array, Array]:
-    """The x × y tile, second/first = ratio where both are free, with (x + 1)(y + 1) = S + 1; each from 1 to its dimension."""
+    """The x × y tile, second/first = ratio where both are free, with (x + 1)(y + 1) = S + 1; each from 1 to its dimension.
+
+    Validity: ratio ≥ 1. Few operations, for this is what a sweep over capacities spends its time on.
+    """
     room = np.maximum(capacity_words + 1.0, 4.0)
-    x = np.minimum(np.maximum(np.sqrt(room / np.maximum(ratio, 1e-9)) - 1.0, 1.0), np.maximum(first, 1.0))
-    y = np.minimum(np.maximum(room / (x + 1.0) - 1.0, 1.0), np.maximum(second, 1.0))
-    x = np.minimum(np.maximum(room / (y + 1.0) - 1.0, 1.0), np.maximum(first, 1.0))
-    return x, y
+    most_x, most_y = np.maximum(first, 1.0) + 1.0, np.maximum(second, 1.0) + 1.0
+    x = np.minimum(np.maximum(np.sqrt(room) * np.sqrt(1.0 / np.maximum(ratio, 1.0)), 2.0), most_x)
+    y = np.minimum(room / x, most_y)
+    x = np.minimum(room / y, most_x)
+    return x - 1.0, y - 1.0
 
 
 # ---- attention --------------------------------------------------------------------------------------------------------

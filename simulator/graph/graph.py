@@ -46,6 +46,7 @@ class Graph:
     coverage: Coverage = Coverage()
     notes: tuple[str, ...] = ()
     dormant: tuple[Op, ...] = ()
+    batch: int = 1
 
     def inputs_of(self, op: Op) -> tuple[TensorSpec | None, ...]:
         """Input tensors of `op`, None where one is omitted."""
@@ -69,15 +70,6 @@ class Graph:
                 if name:
                     found.setdefault(name, []).append(i)
         return {name: tuple(indices) for name, indices in found.items()}
-
-    @property
-    def batch(self) -> int:
-        """First dimension of the first input with one; 1 without."""
-        for name in self.inputs:
-            shape = self.tensors[name].shape
-            if shape:
-                return shape[0]
-        return 1
 
     def weights(self) -> list[TensorSpec]:
         """Tensors known before the run that operators of the graph read."""

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from itertools import chain
 
 from simulator.dtypes import DType
-from simulator.errors import HardwareError, did_you_mean
+from simulator.errors import HardwareError, ShapeError, did_you_mean
 from simulator.graph.graph import Graph
 from simulator.graph.types import Op, Role, TensorSpec
 from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
 from simulator.kernels.rules import FUSION_RULES
 from simulator.kernels.types import Kernel
 from simulator.ops.registry import Input, find_rule
-from simulator.ops.view import OpView, UnknownShapeError
+from simulator.ops.view import MALFORMED, OpView, UnknownShapeError
 from simulator.ops.work import MAC_KINDS, NOTHING, Kind, Work
 
 _RATES = {
@@ -42,9 +42,14 @@ def work_of(graph: Graph, op: Op) -> Work:
     if rule is None:
         return NOTHING
     try:
-        return rule.work(OpView(op, graph.inputs_of(op), graph.outputs_of(op), graph.values.get))
+        work = rule.work(OpView(op, graph.inputs_of(op), graph.outputs_of(op), graph.values.get))
     except UnknownShapeError:
         return NOTHING
+    except MALFORMED as error:
+        raise ShapeError(f"{op.op_type} '{op.name}': its inputs or attributes do not fit it ({error})") from error
+    if min(work.macs, work.vector_ops, work.special_ops) < 0:
+        raise ShapeError(f"{op.op_type} '{op.name}': its attributes give a negative amount of work")
+    return work
 
 
 def kind_of(op: Op, work: Work) -> Kind:

@@ -74,7 +74,7 @@ _FUSED_WORK = Work(macs=8 * 8 * 24 + 64 * 8, vector_ops=8 * 24 + 5 * 64, special
 
 
 @rule("Attention", "DecoderMaskedSelfAttention", domain=MS, kind=Kind.ATTENTION,
-      shape=lambda op: _fused_shape(op, 4, 6, op.dtype(0)), roles={1: Input.WEIGHT, 2: Input.WEIGHT, 6: Input.CONFIG},
+      shape=lambda op: _fused_shape(op, 4, 6, op.dtype(0)), roles={1: Input.WEIGHT, 2: Input.BIAS, 6: Input.CONFIG},
       example=Example((t(2, 4, 8), t(8, 24), t(24)), ((2, 4, 8), (2, 2, 2, 4, 4)), _FUSED_WORK,
                       {"num_heads": 2}))  # fmt: skip
 def fused_attention(op: OpView) -> Work:
@@ -86,7 +86,7 @@ def fused_attention(op: OpView) -> Work:
 
 
 @rule("QAttention", domain=MS, kind=Kind.ATTENTION, shape=lambda op: _fused_shape(op, 8, _ABSENT, op.dtype(3)),
-      roles={1: Input.WEIGHT, 2: Input.WEIGHT, 3: Input.SCALE, 4: Input.SCALE, 6: Input.SCALE, 7: Input.SCALE},
+      roles={1: Input.WEIGHT, 2: Input.BIAS, 3: Input.SCALE, 4: Input.SCALE, 6: Input.SCALE, 7: Input.SCALE},
       example=Example((t(2, 4, 8, dtype="uint8"), t(8, 24, dtype="int8"), t(24), t(), t()),
                       ((2, 4, 8), (2, 2, 2, 4, 4)), replace(_FUSED_WORK, vector_ops=2 * 8 * 24 + 5 * 64),
                       {"num_heads": 2}))  # fmt: skip
@@ -101,7 +101,7 @@ def _packed_sizes(sizes: Sizes, tokens: int, longest: int) -> Sizes:
     return replace(sizes, batch=1, queries=tokens, keys=longest)
 
 
-@rule("PackedAttention", domain=MS, kind=Kind.ATTENTION, roles={1: Input.WEIGHT, 2: Input.WEIGHT},
+@rule("PackedAttention", domain=MS, kind=Kind.ATTENTION, roles={1: Input.WEIGHT, 2: Input.BIAS},
       shape=lambda op: _fused_shape(op, _ABSENT, _ABSENT, op.dtype(0))[:1],
       example=Example((t(7, 8), t(8, 24), t(24), t(2, 4, dtype="int32"), t(3, dtype="int32")), ((7, 8),),
                       Work(macs=7 * 8 * 24 + 56 * 8, vector_ops=7 * 24 + 5 * 56, special_ops=56,
@@ -155,7 +155,7 @@ def _mha_work(op: OpView, past: int, used: int, *, bias: int, masks: tuple[int, 
     return attention_work(s, biases=masked, vector_ops=projected * op.has(bias), read_elements=reads)
 
 
-@rule("MultiHeadAttention", domain=MS, kind=Kind.ATTENTION, roles={3: Input.WEIGHT, 8: Input.CONFIG},
+@rule("MultiHeadAttention", domain=MS, kind=Kind.ATTENTION, roles={3: Input.BIAS, 8: Input.CONFIG},
       shape=lambda op: _mha_shape(op, 6, 8),
       example=Example((t(1, 2, 8), t(1, 3, 8), t(1, 3, 6), t(22), None, None, t(1, 2, 4, 4), t(1, 2, 4, 3)),
                       ((1, 2, 6), (1, 2, 7, 4), (1, 2, 7, 3), (1, 2, 2, 7)),
@@ -167,7 +167,7 @@ def multi_head_attention(op: OpView) -> Work:
 
 
 @rule("DecoderMaskedMultiHeadAttention", domain=MS, kind=Kind.ATTENTION, shape=lambda op: _mha_shape(op, 5, 7),
-      roles={7: Input.CONFIG, 8: Input.CONFIG, 10: Input.WEIGHT},
+      roles={7: Input.CONFIG, 8: Input.CONFIG, 10: Input.BIAS},
       example=Example((t(1, 1, 8), t(1, 1, 8), t(1, 1, 8), None, None, t(1, 2, 16, 4), t(1, 2, 16, 4),
                        v(5, dtype="int32")),
                       ((1, 1, 8), (1, 2, 16, 4), (1, 2, 16, 4), (1, 2, 1, 6)),
@@ -193,7 +193,7 @@ def _packed_mha_shape(op: OpView) -> list[Out]:
     return [Out((s.queries, s.heads * s.value_head), op.dtype(0))]
 
 
-@rule("PackedMultiHeadAttention", domain=MS, kind=Kind.ATTENTION, shape=_packed_mha_shape, roles={3: Input.WEIGHT},
+@rule("PackedMultiHeadAttention", domain=MS, kind=Kind.ATTENTION, shape=_packed_mha_shape, roles={3: Input.BIAS},
       example=Example((t(7, 2, 3, 4), None, None, None, t(2, 4, dtype="int32"), t(3, dtype="int32")), ((7, 8),),
                       Work(macs=56 * 8, vector_ops=280, special_ops=56, gemm=Gemm(7, 4, 4, 2)),
                       {"num_heads": 2}))  # fmt: skip
@@ -333,7 +333,7 @@ def _causal_conv_shape(op: OpView) -> list[Out]:
 
 
 @rule("CausalConvWithState", domain=MS, kind=Kind.DEPTHWISE_CONV, shape=_causal_conv_shape,
-      roles={1: Input.WEIGHT, 2: Input.WEIGHT},
+      roles={1: Input.WEIGHT, 2: Input.BIAS},
       example=Example((t(1, 4, 8), t(4, 1, 3), t(4)), ((1, 4, 8), (1, 4, 4)),
                       Work(macs=96, vector_ops=32 + 96, special_ops=32, gemm=Gemm(8, 1, 3, 4)),
                       {"dilation": 2, "activation": "silu"}))  # fmt: skip

@@ -71,7 +71,7 @@ def conv_work(data: Shape, weight: Shape, out: Shape, groups: int, *, vector_ops
     return Work(macs=math.prod(out) * k, vector_ops=vector_ops, gemm=gemm, kind=conv_kind(data[1], weight[0], groups))
 
 
-_WEIGHTS = {1: Input.WEIGHT, 2: Input.WEIGHT}
+_WEIGHTS = {1: Input.WEIGHT, 2: Input.BIAS}
 _PADS = {"pads": (1, 1, 1, 1)}
 _EXAMPLE = Example((t(1, 3, 8, 8), t(4, 3, 3, 3), t(4)), ((1, 4, 8, 8),),
                    Work(macs=4 * 64 * 27, vector_ops=256, gemm=Gemm(64, 4, 27), kind=Kind.CONV), _PADS)  # fmt: skip
@@ -141,7 +141,7 @@ def _qlinear_out_dtype(op: OpView) -> DType:
 
 
 _QLINEAR_ROLES = {1: Input.SCALE, 2: Input.SCALE, 3: Input.WEIGHT, 4: Input.SCALE, 5: Input.SCALE, 6: Input.SCALE,
-                  7: Input.SCALE, 8: Input.WEIGHT}  # fmt: skip
+                  7: Input.SCALE, 8: Input.BIAS}  # fmt: skip
 _QLINEAR_EXAMPLE = Example(
     (t(1, 3, 8, 8, dtype="uint8"), t(), t(dtype="uint8"), t(4, 3, 3, 3, dtype="int8"), t(), t(dtype="int8"), t(),
      t(dtype="uint8"), t(4, dtype="int32")), ((1, 4, 6, 6),),
@@ -218,7 +218,7 @@ def _deform_shape(op: OpView) -> list[Out]:
     return [Out(_conv_out(op, op.shape(0), op.shape(1)), op.dtype(0))]
 
 
-@rule("DeformConv", kind=Kind.CONV, shape=_deform_shape, roles={1: Input.WEIGHT, 3: Input.WEIGHT},
+@rule("DeformConv", kind=Kind.CONV, shape=_deform_shape, roles={1: Input.WEIGHT, 3: Input.BIAS},
       example=Example((t(1, 2, 3, 3), t(4, 2, 2, 2), t(1, 8, 2, 2)), ((1, 4, 2, 2),),
                       Work(macs=4 * 4 * 8, vector_ops=8 * 32, gemm=Gemm(4, 4, 8), kind=Kind.CONV)))  # fmt: skip
 def deform_conv(op: OpView) -> Work:

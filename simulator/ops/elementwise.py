@@ -56,10 +56,14 @@ def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray((np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))).astype(a.dtype))
 
 
-def _modulo(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _mod_value(op: OpView) -> list[np.ndarray] | None:
+    """ONNX Mod: the sign of the divisor, or with `fmod` that of the dividend."""
+    a, b = op.value(0), op.value(1)
+    if a is None or b is None:
+        return None
     if np.issubdtype(b.dtype, np.integer) and not np.all(b):
         raise ShapeError("modulo by zero in shape arithmetic")
-    return np.asarray(np.mod(a, b))
+    return [np.asarray(np.fmod(a, b) if op.attr("fmod", 0) else np.mod(a, b))]
 
 
 def _quiet(function: _Array) -> _Array:
@@ -97,7 +101,7 @@ UNARY: dict[str, tuple[int, int, _Array | None]] = {
 
 BINARY: dict[str, tuple[int, int, _Array | None]] = {
     "Add": (1, 0, np.add), "Sub": (1, 0, np.subtract), "Mul": (1, 0, np.multiply), "Div": (1, 0, _divide),
-    "Mod": (1, 0, _modulo), "PRelu": (2, 0, None), "BitShift": (1, 0, None),
+    "PRelu": (2, 0, None), "BitShift": (1, 0, None),
     "BitwiseAnd": (1, 0, np.bitwise_and), "BitwiseOr": (1, 0, np.bitwise_or), "BitwiseXor": (1, 0, np.bitwise_xor),
 }  # fmt: skip
 
@@ -167,6 +171,9 @@ def _pow_value(op: OpView) -> list[np.ndarray] | None:
         return None
     return [np.asarray(np.power(base.astype(np.float64), power)).astype(base.dtype)]
 
+
+rule("Mod", kind=Kind.POINTWISE, shape=legacy_broadcast_shape, value=_mod_value, in_place=True,
+     example=Example((t(2, 3, dtype="int64"), t(3, dtype="int64")), ((2, 3),), Work(vector_ops=6)))(per_element(1))  # fmt: skip
 
 rule("Pow", kind=Kind.POINTWISE, shape=legacy_broadcast_shape, value=_pow_value, in_place=True,
      example=Example((t(2, 3), t(1)), ((2, 3),), Work(special_ops=6)))(per_element(0, 1))  # fmt: skip

@@ -59,7 +59,7 @@ def _gemm_shape(op: OpView) -> list[Out]:
     return [Out(product_shape(*_gemm_operands(op)), op.dtype(0))]
 
 
-_GEMM_ROLES = {1: Input.WEIGHT, 2: Input.WEIGHT}
+_GEMM_ROLES = {1: Input.WEIGHT, 2: Input.BIAS}
 
 
 @rule("Gemm", kind=Kind.GEMM, shape=_gemm_shape, roles=_GEMM_ROLES,
@@ -128,7 +128,7 @@ def _nbits_shape(op: OpView) -> list[Out]:
 
 
 @rule("MatMulNBits", "MatMulBnb4", domain=MS, kind=Kind.GEMM, shape=_nbits_shape,
-      roles={1: Input.WEIGHT, 2: Input.SCALE, 3: Input.SCALE, 4: Input.SCALE, 5: Input.WEIGHT},
+      roles={1: Input.WEIGHT, 2: Input.SCALE, 3: Input.SCALE, 4: Input.SCALE, 5: Input.BIAS},
       example=Example((t(2, 32), t(4, 1, 16, dtype="uint8"), t(4)), ((2, 4),),
                       Work(macs=256, vector_ops=128, gemm=Gemm(2, 4, 32)),
                       {"K": 32, "N": 4, "bits": 4, "block_size": 32}))  # fmt: skip
@@ -146,7 +146,7 @@ def _qgemm_shape(op: OpView) -> list[Out]:
 
 
 @rule("QGemm", domain=MS, kind=Kind.GEMM, shape=_qgemm_shape,
-      roles={1: Input.SCALE, 2: Input.SCALE, 3: Input.WEIGHT, 4: Input.SCALE, 5: Input.SCALE, 6: Input.WEIGHT, 7: Input.SCALE,
+      roles={1: Input.SCALE, 2: Input.SCALE, 3: Input.WEIGHT, 4: Input.SCALE, 5: Input.SCALE, 6: Input.BIAS, 7: Input.SCALE,
              8: Input.SCALE},
       example=Example((t(2, 3, dtype="uint8"), t(), t(dtype="uint8"), t(3, 4, dtype="int8"), t(), t(dtype="int8"),
                        t(4, dtype="int32"), t(), t(dtype="uint8")), ((2, 4),),
@@ -178,7 +178,7 @@ def qlinear_matmul(op: OpView) -> Work:
 
 @rule("DynamicQuantizeMatMul", domain=MS, kind=Kind.GEMM,
       shape=lambda op: [Out(product_shape(op.shape(0), op.shape(1)), FLOAT32)],
-      roles={1: Input.WEIGHT, 2: Input.SCALE, 3: Input.SCALE, 4: Input.WEIGHT},
+      roles={1: Input.WEIGHT, 2: Input.SCALE, 3: Input.SCALE, 4: Input.BIAS},
       example=Example((t(2, 3), t(3, 4, dtype="int8"), t(), t(dtype="int8")), ((2, 4),),
                       Work(macs=24, vector_ops=26, gemm=Gemm(2, 4, 3))))  # fmt: skip
 def dynamic_quantize_matmul(op: OpView) -> Work:
@@ -189,7 +189,7 @@ def dynamic_quantize_matmul(op: OpView) -> Work:
 
 @rule("MatMulIntegerToFloat", domain=MS, kind=Kind.GEMM,
       shape=lambda op: [Out(product_shape(op.shape(0), op.shape(1)), op.dtype(2))],
-      roles={1: Input.WEIGHT, 2: Input.SCALE, 3: Input.SCALE, 4: Input.SCALE, 5: Input.SCALE, 6: Input.WEIGHT},
+      roles={1: Input.WEIGHT, 2: Input.SCALE, 3: Input.SCALE, 4: Input.SCALE, 5: Input.SCALE, 6: Input.BIAS},
       example=Example((t(2, 3, dtype="uint8"), t(3, 4, dtype="int8"), t(), t()), ((2, 4),),
                       Work(macs=24, vector_ops=8, gemm=Gemm(2, 4, 3))))  # fmt: skip
 def matmul_integer_to_float(op: OpView) -> Work:

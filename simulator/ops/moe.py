@@ -36,7 +36,7 @@ def _experts_work(op: OpView, weights: tuple[int, ...], pack: int, per_expert: t
     )
 
 
-_MOE_ROLES = dict.fromkeys(range(2, 8), Input.WEIGHT)
+_MOE_ROLES = dict.fromkeys((2, 4, 6), Input.WEIGHT) | dict.fromkeys((3, 5, 7), Input.BIAS)
 
 
 @rule("MoE", domain=MS, kind=Kind.GEMM, shape=same_shape, roles=_MOE_ROLES,
@@ -51,7 +51,11 @@ def moe(op: OpView) -> Work:
     return _experts_work(op, (2, 4, 6), 1, (2, 3, 4, 5, 6, 7))
 
 
-_QMOE_ROLES = dict.fromkeys((2, 4, 5, 7, 8, 10), Input.WEIGHT) | dict.fromkeys((3, 6, 9, 11, 12, 13, 15, 16), Input.SCALE)
+_QMOE_ROLES = (
+    dict.fromkeys((2, 5, 8), Input.WEIGHT)
+    | dict.fromkeys((4, 7, 10), Input.BIAS)
+    | dict.fromkeys((3, 6, 9, 11, 12, 13, 15, 16), Input.SCALE)
+)
 
 
 @rule("QMoE", domain=MS, kind=Kind.GEMM, shape=same_shape, roles=_QMOE_ROLES,

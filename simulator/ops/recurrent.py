@@ -110,7 +110,7 @@ def _work(op: OpView, cell: _Cell, size: _Sizes, vector_ops: int) -> Work:
     )
 
 
-_ROLES = {1: Input.WEIGHT, 2: Input.WEIGHT, 3: Input.WEIGHT}
+_ROLES = {1: Input.WEIGHT, 2: Input.WEIGHT, 3: Input.BIAS}
 
 
 def _lstm_vector_ops(op: OpView) -> int:
@@ -118,7 +118,7 @@ def _lstm_vector_ops(op: OpView) -> int:
     return _LSTM.vector_ops + 4 * op.has(3) + 6 * op.has(7)
 
 
-@rule("LSTM", kind=Kind.RECURRENT, shape=lambda op: _outs(op, _sizes(op, _LSTM), 2), roles=_ROLES | {7: Input.WEIGHT},
+@rule("LSTM", kind=Kind.RECURRENT, shape=lambda op: _outs(op, _sizes(op, _LSTM), 2), roles=_ROLES | {7: Input.BIAS},
       example=Example((t(5, 2, 3), t(1, 16, 3), t(1, 16, 4), t(1, 32)), ((5, 1, 2, 4), (1, 2, 4), (1, 2, 4)),
                       Work(macs=5 * 2 * 16 * 7, vector_ops=40 * 14, special_ops=40 * 5, gemm=Gemm(2, 16, 4, 5)),
                       {"hidden_size": 4}))  # fmt: skip
@@ -149,7 +149,7 @@ def rnn(op: OpView) -> Work:
 
 @rule("DynamicQuantizeLSTM", domain=MS, kind=Kind.RECURRENT,
       shape=lambda op: _outs(op, _sizes(op, _LSTM, transposed=True), 2),
-      roles=_ROLES | {7: Input.WEIGHT} | dict.fromkeys(range(8, 12), Input.SCALE),
+      roles=_ROLES | {7: Input.BIAS} | dict.fromkeys(range(8, 12), Input.SCALE),
       example=Example((t(5, 2, 3), t(1, 3, 16, dtype="int8"), t(1, 4, 16, dtype="int8"), None, None, None, None, None,
                        t(1), t(1, dtype="int8"), t(1), t(1, dtype="int8")), ((5, 1, 2, 4), (1, 2, 4), (1, 2, 4)),
                       Work(macs=5 * 2 * 16 * 7, vector_ops=3 * 30 + 40 * (10 + 11), special_ops=40 * 5,

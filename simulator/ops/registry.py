@@ -34,6 +34,7 @@ class Input(StrEnum):
 
     DATA = "data"
     WEIGHT = "weight"  # learned, even where the file computes it (ConstantOfShape, Transpose, DequantizeLinear)
+    BIAS = "bias"  # learned as well, but added to sums: quantization leaves it wide
     CONFIG = "config"  # shapes, axes, ratios: attributes that travel as tensors, neither traffic nor parameters
     SCALE = "scale"  # quantization scales and zero points: traffic, but no parameters
     STATISTIC = "statistic"  # running mean and variance: traffic where unfolded, but no parameters

@@ -241,3 +241,13 @@ def _expand_value(op: OpView) -> list[np.ndarray] | None:
 
 rule("Expand", kind=Kind.COPY, shape=lambda op: [Out(expand_shape(op.shape(0), op.ints(1)), op.dtype(0))],
      value=_expand_value, roles={1: Input.CONFIG}, example=Example((t(3, 1), v(2, 1, 6)), ((2, 3, 6),)))(nothing)  # fmt: skip
+
+
+def _loop_result(op: OpView) -> list[Out]:
+    return [Out(op.shape(0), op.dtype(0))]
+
+
+# not in any file: the resolver puts it where the results of all trips of a loop are stacked. The body has written them
+# already, so nothing is read again
+rule("LoopResult", domain="simulator", kind=Kind.COPY, shape=_loop_result,
+     example=Example((t(4),), ((4,),), Work(read_elements={0: 0})))(lambda _: Work(read_elements={0: 0}))  # fmt: skip

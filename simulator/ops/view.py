@@ -1,6 +1,6 @@
 """What a rule sees of an operator: its attributes, its tensors' shapes, and the values of small known inputs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
 import numpy as np
@@ -14,6 +14,10 @@ _T = TypeVar("_T")
 
 class UnknownShapeError(Exception):
     """A shape or value that the rule needs is not known: the outputs' shapes stay unknown, and are counted."""
+
+
+# what a rule stumbles over in a file that breaks the operator's own specification
+MALFORMED = (IndexError, ValueError, TypeError, KeyError, AttributeError, OverflowError, ZeroDivisionError)
 
 
 class OpView:
@@ -129,7 +133,7 @@ class OpView:
 
 def normal_axis(axis: int, rank: int) -> int:
     """`axis` counted from the front."""
-    if not -rank <= axis < max(rank, 1):
+    if not -rank <= axis < rank:
         raise ShapeError(f"axis {axis} is outside a tensor of rank {rank}")
     return axis + rank if axis < 0 else axis
 
@@ -146,6 +150,3 @@ def broadcast(*shapes: Shape) -> Shape:
             raise ShapeError(f"shapes {' and '.join(str(list(s)) for s in shapes)} do not broadcast")
         result.append(dims.pop() if dims else 1)
     return tuple(result)
-
-
-Attrs = Mapping[str, object]

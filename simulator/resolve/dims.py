@@ -20,25 +20,69 @@ class DimOptions:
     input_shapes: Mapping[str, Shape] = field(default_factory=dict)
 
 
-def input_shapes(inputs: list[RawValue], options: DimOptions) -> tuple[dict[str, Shape | None], list[str]]:
-    """The shape of every input, and a note for each dimension that had to be assumed.
+@dataclass(frozen=True)
+class InputShapes:
+    """The shape of every input, the batch among them, and a note for each dimension that had to be assumed."""
+
+    shapes: Mapping[str, Shape | None]
+    batch: int
+    notes: tuple[str, ...]
+
+
+def input_shapes(inputs: list[RawValue], options: DimOptions) -> InputShapes:
+    """What the user fixes, what the file fixes, and usual sizes for the rest.
 
     Raises:
         UsageError: an option names an input or a symbol that the file does not have, or a number below 1.
-        ShapeError: a given shape contradicts what the file fixes in rank.
+        ShapeError: a given shape contradicts what the file fixes in rank, or a dimension is negative.
     """
     _check(inputs, options)
     assumed: dict[str, int] = {}
     shapes: dict[str, Shape | None] = {}
-    first_batch = _own_batch(inputs)
+    symbol, own_batch = _batch_of(inputs)
     for value in inputs:
         if value.name in options.input_shapes:
             shapes[value.name] = _given(value, options.input_shapes[value.name])
         elif value.dims is None:
             shapes[value.name] = None if value.dtype.kind == "opaque" else ()
         else:
-            shapes[value.name] = tuple(_dim(value, i, options, first_batch, assumed) for i in range(len(value.dims)))
-    return shapes, [f"assumed {name} = {size}" for name, size in assumed.items()]
+            dims = (_dim(value, i, options, symbol, own_batch, assumed) for i in range(len(value.dims)))
+            shapes[value.name] = tuple(dims)
+    batch = _batch_in(inputs, shapes, symbol) if options.batch is None else options.batch
+    return InputShapes(shapes, batch, tuple(f"assumed {name} = {size}" for name, size in assumed.items()))
+
+
+_BATCH_WORDS = ("batch", "bsz", "n_batch")
+
+
+def _batch_of(inputs: list[RawValue]) -> tuple[str | None, int | None]:
+    """The symbol that stands for the batch, or the fixed number: what it is called, else the first dimension of the
+    first input that has more than one (a single dimension is a sequence, not a batch).
+    """
+    symbols = [d for v in inputs for d in v.dims or () if isinstance(d, str)]
+    for symbol in symbols:
+        if symbol.lower() in ("n", "b", "bs") or any(word in symbol.lower() for word in _BATCH_WORDS):
+            return symbol, None
+    for value in inputs:
+        if value.dims and len(value.dims) > 1:
+            first = value.dims[0]
+            if isinstance(first, str):
+                return (first, None) if default_dim(first, 0, len(value.dims)) == 1 else (None, None)
+            return None, first if first and first > 0 else None
+    return None, None
+
+
+def _batch_in(inputs: list[RawValue], shapes: Mapping[str, Shape | None], symbol: str | None) -> int:
+    """The batch that the shapes amount to."""
+    for value in inputs:
+        shape = shapes[value.name]
+        if not shape or not value.dims:
+            continue
+        if symbol is not None and symbol in value.dims:
+            return shape[value.dims.index(symbol)]
+        if symbol is None and len(shape) > 1:
+            return shape[0] if default_dim(str(value.dims[0] or ""), 0, len(shape)) == 1 else 1
+    return 1
 
 
 def _check(inputs: list[RawValue], options: DimOptions) -> None:
@@ -57,14 +101,6 @@ def _check(inputs: list[RawValue], options: DimOptions) -> None:
         raise UsageError(f"the batch must be 1 or more, not {options.batch}")
 
 
-def _own_batch(inputs: list[RawValue]) -> int | None:
-    """The batch the file was exported with: the first dimension of the first input, where it is fixed."""
-    for value in inputs:
-        if value.dims:
-            return value.dims[0] if isinstance(value.dims[0], int) else None
-    return None
-
-
 def _given(value: RawValue, shape: Shape) -> Shape:
     if value.dims is not None and len(value.dims) != len(shape):
         raise ShapeError(f"input '{value.name}' has {len(value.dims)} dimensions, the given shape {list(shape)} has {len(shape)}")
@@ -80,7 +116,9 @@ def checked_shape(name: str, shape: Shape) -> Shape:
     return shape
 
 
-def _dim(value: RawValue, axis: int, options: DimOptions, own_batch: int | None, assumed: dict[str, int]) -> int:
+def _dim(
+    value: RawValue, axis: int, options: DimOptions, symbol: str | None, own_batch: int | None, assumed: dict[str, int]
+) -> int:
     """One dimension: a given symbol, the batch, the number in the file, or a default."""
     assert value.dims is not None
     dim = value.dims[axis]
@@ -89,8 +127,10 @@ def _dim(value: RawValue, axis: int, options: DimOptions, own_batch: int | None,
     if isinstance(dim, int) and dim < -1:
         raise ShapeError(f"input '{value.name}' has a negative dimension: {list(value.dims)}")
     fixed = isinstance(dim, int) and dim > 0  # exporters write 0 and −1 for "any"
-    if axis == 0 and options.batch is not None and (not fixed or dim == own_batch):
-        return options.batch
+    if options.batch is not None:
+        nameless = axis == 0 and symbol is None and not isinstance(dim, str) and (not fixed or dim == own_batch)
+        if nameless or (symbol is not None and dim == symbol):
+            return options.batch
     if isinstance(dim, int) and fixed:
         checked_shape(value.name, (dim,))
         return dim

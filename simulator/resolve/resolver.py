@@ -17,7 +17,7 @@ from simulator.graph.graph import Coverage, Graph
 from simulator.graph.raw import SMALL_ELEMENTS, AttrRef, RawFunction, RawGraph, RawModel, RawNode, RawTensor
 from simulator.graph.types import Op, Role, TensorSpec
 from simulator.ops.registry import Input, Out, Rule, all_rules, find_rule
-from simulator.ops.view import OpView, UnknownShapeError
+from simulator.ops.view import MALFORMED, OpView, UnknownShapeError
 from simulator.ops.work import MAC_KINDS
 from simulator.resolve.dims import DimOptions, checked_shape, input_shapes
 from simulator.resolve.ordering import ordered
@@ -28,6 +28,7 @@ from simulator.resolve.subgraphs import CONTROL_FLOW
 _MAX_DEPTH = 48  # functions calling functions
 # not computed beforehand although they depend on no input
 _NOT_CONSTANT = frozenset({"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"})
+_BY_SHAPE = frozenset({"Shape", "Size", "CastLike", "EyeLike"})  # of a configuration they need the shape or type only
 _DEQUANTIZE = "DequantizeLinear"  # stays with the operator it feeds: the arithmetic there is in integers
 
 
@@ -73,6 +74,7 @@ class Resolver:
         self.bounded: set[str] = set()  # those, and what is computed from them
         self.unknown: dict[str, list[str]] = {}  # operator type → names of nodes without a rule
         self.node_count = 0
+        self._labels: Counter[str] = Counter()
         self._values: dict[str, np.ndarray | None] = {}
         self._headers: dict[str, RawTensor] = {}
         self._declared: dict[str, TensorSpec] = {}
@@ -95,10 +97,11 @@ class Resolver:
         for name, uses in Counter(names).items():
             if uses > 1:
                 raise ModelError(f"graph '{self.raw.name}': two inputs have the name '{name}'")
-        shapes, notes = input_shapes(inputs, options)
-        self.notes += notes
+        given = input_shapes(inputs, options)
+        self.notes += given.notes
+        self.batch = given.batch
         for value in inputs:
-            self.tensors[scope.define(value.name)] = TensorSpec(value.name, shapes[value.name], value.dtype, Role.INPUT)
+            self.tensors[scope.define(value.name)] = TensorSpec(value.name, given.shapes[value.name], value.dtype, Role.INPUT)
         for info in (*graph.value_info, *graph.outputs):
             if info.dims is not None and all(isinstance(d, int) and d >= 0 for d in info.dims):
                 self._declared[info.name] = TensorSpec(info.name, tuple(d for d in info.dims if isinstance(d, int)), info.dtype)
@@ -127,14 +130,22 @@ class Resolver:
             raise ModelError(f"{where}: functions or subgraphs nested more than {_MAX_DEPTH} deep")
         for index, node in enumerate(ordered(nodes, scope, where)):
             self.node_count += 1
-            self._node(node, scope, repeat, depth, f"{scope.prefix}{node.name or f'{node.op_type}_{index}'}")
+            self._node(node, scope, repeat, depth, self._label(f"{scope.prefix}{node.name or f'{node.op_type}_{index}'}"))
+
+    def _label(self, name: str) -> str:
+        """A name for an operator that no other has: exporters give some nodes none, or the same."""
+        self._labels[name] += 1
+        return name if self._labels[name] == 1 else self._label(f"{name}#{self._labels[name]}")
 
     def _node(self, node: RawNode, scope: Scope, repeat: int, depth: int, label: str) -> None:
         function = self._function(node)
         if function is not None:
             self._inline(function, node, scope, repeat, depth, label)
         elif node.domain == "" and node.op_type in CONTROL_FLOW:
-            CONTROL_FLOW[node.op_type](self, node, scope, repeat, depth, label)
+            try:
+                CONTROL_FLOW[node.op_type](self, node, scope, repeat, depth, label)
+            except MALFORMED as error:
+                raise ModelError(f"{node.op_type} '{label}': its inputs or body do not fit it ({error})") from error
         else:
             self._operator(node, scope, repeat, label)
 
@@ -143,7 +154,7 @@ class Resolver:
 
     def _inline(self, function: RawFunction, node: RawNode, scope: Scope, repeat: int, depth: int, label: str) -> None:
         """Walk the body of a model-local function with the caller's tensors and attributes in its place."""
-        inner = Scope(f"{label}/")
+        inner = Scope(f"{label}/", taken=scope.taken)
         for formal, actual in zip(function.inputs, node.inputs, strict=False):
             inner.names[formal] = scope.find(actual) if actual else ""
         for formal in function.inputs[len(node.inputs) :]:
@@ -183,9 +194,10 @@ class Resolver:
             return
         try:
             outs = self._infer(rule, view)
-        except ShapeError as error:
+        except (ShapeError, *MALFORMED) as error:
             if not bounded:
-                raise ShapeError(f"{op.op_type} '{label}': {error}") from error
+                what = str(error) if isinstance(error, ShapeError) else f"its inputs or attributes do not fit it ({error})"
+                raise ShapeError(f"{op.op_type} '{label}': {what}") from error
             outs = [self._fallback(n) for n in outputs]  # an upper bound contradicts what the true size would not
         constant = self._is_constant(op, rule)
         self._define(op, outs, constant=constant, bounded=bounded)
@@ -240,7 +252,7 @@ class Resolver:
         complete = OpView(op, view.inputs, [self.tensors[n] for n in op.outputs], self.value)
         try:
             values = rule.value(complete)
-        except (UnknownShapeError, ShapeError, ValueError, IndexError, OverflowError):
+        except (UnknownShapeError, ShapeError, *MALFORMED):
             return  # numpy refuses what contradicts itself; the value stays unknown, the shape is inferred all the same
         for name, value in zip(op.outputs, values or (), strict=False):
             if name and value.shape == self.tensors[name].shape:
@@ -251,7 +263,10 @@ class Resolver:
         if op.op_type in _NOT_CONSTANT:
             return False
         for index, name in enumerate(op.inputs):
-            if name and self.tensors[name].role is not Role.WEIGHT and rule.role(index) is not Input.CONFIG:
+            if not name or self.tensors[name].role is Role.WEIGHT:
+                continue
+            settles = rule.role(index) is Input.CONFIG and (op.op_type in _BY_SHAPE or self.value(name) is not None)
+            if not settles:
                 return False
         return True
 
@@ -289,7 +304,7 @@ class Resolver:
         return Graph(
             self.raw.name, self.raw.opset, ops, self.tensors, self.inputs, self.outputs,
             tuple(v.name for v in self.raw.graph.outputs), values, self.stored, frozenset(self.initializers),
-            self.node_count, coverage, tuple(dict.fromkeys(self.notes)), tuple(self.dormant),
+            self.node_count, coverage, tuple(dict.fromkeys(self.notes)), tuple(self.dormant), self.batch,
         )  # fmt: skip
 
     def _is_arithmetic_of_shapes(self, op: Op) -> bool:

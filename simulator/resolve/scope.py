@@ -13,16 +13,26 @@ from simulator.graph.types import Op, TensorSpec
 class Scope:
     """Names of one graph or subgraph, by the unique names they have in the flat graph."""
 
-    def __init__(self, prefix: str = "", parent: "Scope | None" = None) -> None:
+    def __init__(self, prefix: str = "", parent: "Scope | None" = None, taken: set[str] | None = None) -> None:
         self.prefix = prefix
         self.parent = parent
         self.names: dict[str, str] = {}
+        self.taken: set[str] = parent.taken if parent is not None else set() if taken is None else taken
 
     def define(self, name: str) -> str:
         """A new name of this scope; its unique name."""
-        unique = f"{self.prefix}{name}" if name else ""
+        unique = self.unique(f"{self.prefix}{name}") if name else ""
         self.names[name] = unique
         return unique
+
+    def unique(self, name: str) -> str:
+        """`name`, with a number behind it where the flat graph has one of that name already."""
+        found, count = name, 1
+        while found in self.taken:
+            count += 1
+            found = f"{name}#{count}"
+        self.taken.add(found)
+        return found
 
     def find(self, name: str) -> str:
         """Unique name of a name of this scope or one around it."""

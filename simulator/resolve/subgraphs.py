@@ -113,9 +113,10 @@ def loop(resolver: Walker, node: RawNode, scope: Scope, repeat: int, depth: int,
         if index < len(carried):
             before = resolver.tensors[carried[index]].shape if carried[index] else spec.shape
             grown = spec.shape if results[index] in resolver.bounded else _grown(before, spec.shape, trips)
-            _define(resolver, scope, name, spec, grown)
+            _result(resolver, scope, name, results[index], grown, repeat)
         else:
-            _define(resolver, scope, name, spec, None if spec.shape is None else (trips, *spec.shape))
+            stacked = None if spec.shape is None else (trips, *spec.shape)
+            _result(resolver, scope, name, results[index], stacked, repeat)
 
 
 def _trip_count(resolver: Walker, node: RawNode, scope: Scope, label: str) -> int:
@@ -148,6 +149,16 @@ def _define(resolver: Walker, scope: Scope, name: str, like: TensorSpec, shape: 
     resolver.tensors[unique] = TensorSpec(unique, shape, like.dtype, Role.ACTIVATION)
 
 
+def _result(resolver: Walker, scope: Scope, name: str, made: str, shape: Shape | None, repeat: int) -> None:
+    """An output of a loop, made from what its body makes: the last one as it is, or all of them stacked."""
+    like = resolver.tensors[made]
+    _define(resolver, scope, name, like, shape)
+    label = f"{scope.find(name)}/result"
+    stacked = shape != like.shape
+    op_type, domain = ("LoopResult", "simulator") if stacked else ("Identity", "")
+    resolver.ops.append(Op(label, op_type, domain, resolver.standard_opset, (made,), (scope.find(name),), repeat=repeat))
+
+
 def scan(resolver: Walker, node: RawNode, scope: Scope, repeat: int, depth: int, label: str) -> None:
     """Scan: see the module's docstring. Operator set 8 has a batch in front and the sequence lengths as first input."""
     graph = _body(node, "body", label)
@@ -175,12 +186,12 @@ def scan(resolver: Walker, node: RawNode, scope: Scope, repeat: int, depth: int,
     for index, (name, value) in enumerate(zip(node.outputs, graph.outputs, strict=False)):
         if not name:
             continue
-        spec = resolver.tensors[inner.find(value.name)]
-        shape = spec.shape
+        made = inner.find(value.name)
+        shape = resolver.tensors[made].shape
         if shape is not None and index >= states:
             axis = out_axes[index - states] % (len(shape) + 1)
             shape = (*shape[:axis], trips, *shape[axis:])
-        _define(resolver, scope, name, spec, (batch, *shape) if old and shape is not None else shape)
+        _result(resolver, scope, name, made, (batch, *shape) if old and shape is not None else shape, repeat)
 
 
 def _axes(node: RawNode, name: str, count: int, default: int) -> tuple[int, ...]:

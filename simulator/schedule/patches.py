@@ -24,10 +24,12 @@ from simulator.schedule.memory import lifetimes
 
 _WINDOWS: Final = frozenset({"Conv", "FusedConv", "QLinearConv", "ConvInteger", "MaxPool", "AveragePool", "LpPool"})
 _POINT_BY_POINT: Final = frozenset({Kind.POINTWISE, Kind.CAST, Kind.VIEW})
-_SAME_PLACE: Final = frozenset({"BatchNormalization", "Concat", "Split", "Identity", "Dropout", "LRN"})  # in every channel
+_SAME_PLACE: Final = frozenset({"BatchNormalization", "Identity", "Dropout", "LRN"})
 _MOVES: Final = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze"})  # views that lose the place in the map
 
 Ints = NDArray[np.int64]
+_MOST_STAGES: Final = 16  # stage ends that `suggest` tries
+_SIDES: Final = (2, 3, 4)
 
 
 class NotLocalError(UsageError):
@@ -92,24 +94,56 @@ def patch_plan(graph: Graph, kernels: Sequence[Kernel], grid: tuple[int, int], n
         UsageError: no such number of kernels, or a grid finer than the stage's output.
         NotLocalError: an operator of the stage is not local in space.
     """
-    if not 1 <= n_kernels <= len(kernels) or min(grid) < 1:
-        raise UsageError(f"patches {grid[0]}x{grid[1]} of {n_kernels} kernels: the network has {len(kernels)}")
-    stage = kernels[:n_kernels]
-    ends = _ends(graph, kernels, n_kernels)
-    needs = stage_needs(graph, stage, ends, grid)
-    extra = sum(_extra_macs(graph, graph.ops[i], needs) for kernel in stage for i in kernel.ops)
+    stage = _Stage.of(graph, kernels, grid, n_kernels)
     total = sum(work_of(graph, op).macs * op.repeat for op in graph.ops)
-    tiles = _tiles(graph, needs, grid)
-    images = [name for name in needs if name in graph.inputs]
-    kept = sum(graph.tensors[n].size_bytes for n in ends)
-    held = sum(graph.tensors[n].size_bytes for n in images)
+    whole = (*stage.ends, *stage.images)
+    kept, held = stage.size_bytes(stage.ends), stage.size_bytes(stage.images)
     return PatchPlan(
-        grid, n_kernels, stage[-1].name, total, extra,
-        {c: _largest(tiles, (), stage, c) for c in CONVENTIONS},
-        {c: kept + _largest(tiles, ends, stage, c) for c in CONVENTIONS},
-        {c: kept + held + _largest(tiles, (*ends, *images), stage, c) for c in CONVENTIONS},
+        grid, n_kernels, kernels[n_kernels - 1].name, total, stage.extra_macs(),
+        {c: stage.largest((), c) for c in CONVENTIONS},
+        {c: kept + stage.largest(stage.ends, c) for c in CONVENTIONS},
+        {c: kept + held + stage.largest(whole, c) for c in CONVENTIONS},
         {c: int(peak(graph, kernels, c).live_bytes[n_kernels:].max(initial=0)) for c in CONVENTIONS},
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """The first kernels, their outputs that outlive them, the images they read, and each patch as a graph of its own."""
+
+    graph: Graph
+    kernels: Sequence[Kernel]
+    needs: Mapping[str, Needs]
+    ends: tuple[str, ...]
+    images: tuple[str, ...]
+    tiles: tuple[Graph, ...]
+
+    @classmethod
+    def of(cls, graph: Graph, kernels: Sequence[Kernel], grid: tuple[int, int], n_kernels: int) -> "_Stage":
+        """The pieces of every tensor on a grid."""
+        if not 1 <= n_kernels <= len(kernels) or min(grid) < 1:
+            raise UsageError(f"patches {grid[0]}x{grid[1]} of {n_kernels} kernels: the network has {len(kernels)}")
+        ends = _ends(graph, kernels, n_kernels)
+        needs = stage_needs(graph, kernels[:n_kernels], ends, grid)
+        images = tuple(name for name in needs if name in graph.inputs)
+        return cls(graph, kernels[:n_kernels], needs, ends, images, tuple(_tiles(graph, needs, grid)))
+
+    def size_bytes(self, names: Sequence[str]) -> int:
+        """Bytes of whole tensors."""
+        return sum(self.graph.tensors[n].size_bytes for n in names)
+
+    def extra_macs(self) -> int:
+        """MACs of all patches beyond those of the whole stage."""
+        return sum(_extra_macs(self.graph, self.graph.ops[i], self.needs) for kernel in self.kernels for i in kernel.ops)
+
+    def largest(self, outside: Sequence[str], convention: Convention) -> int:
+        """Largest peak over the patches; tensors `outside` are counted elsewhere."""
+        result = 0
+        for tile in self.tiles:
+            empty = {n: replace(tile.tensors[n], shape=(0,)) for n in outside}
+            inner = replace(tile, tensors={**tile.tensors, **empty})
+            result = max(result, peak(inner, self.kernels, convention).peak_bytes)
+        return result
 
 
 def cuts(graph: Graph, kernels: Sequence[Kernel]) -> list[int]:
@@ -120,31 +154,26 @@ def cuts(graph: Graph, kernels: Sequence[Kernel]) -> list[int]:
     return [n for n in range(1, len(kernels)) if crossing[n] == 1]
 
 
-def suggest(
-    graph: Graph, kernels: Sequence[Kernel], capacity_bytes: float, convention: Convention = "liveness"
-) -> PatchPlan | None:
-    """The cheapest patches that fit a capacity, else those with the lowest peak; None where none lowers it."""
-    best, whole = None, peak(graph, kernels, convention).peak_bytes
+def suggest(graph: Graph, kernels: Sequence[Kernel], capacity_bytes: float) -> PatchPlan | None:
+    """The cheapest patches that fit a capacity with the whole image in memory, else those with the lowest liveness peak.
+
+    Tried are square grids of 2 to 4 and the first stage ends where a single tensor is alive. None where none helps.
+    """
+    live = peak(graph, kernels, "liveness").live_bytes
+    found: list[tuple[float, int, int, int]] = []  # bytes too many, extra MACs, kernels, side of the grid
     for n_kernels in cuts(graph, kernels)[:_MOST_STAGES]:
-        for side in _SIDES:
-            try:
-                plan = patch_plan(graph, kernels, (side, side), n_kernels)
-            except NotLocalError:
-                return best
-            except UsageError:
-                break
-            if plan.peak_bytes(convention) < whole:
-                best = plan if best is None else min(best, plan, key=lambda p: _rank(p, capacity_bytes, convention))
-    return best
-
-
-_MOST_STAGES: Final = 16
-_SIDES: Final = (2, 3, 4)
-
-
-def _rank(plan: PatchPlan, capacity_bytes: float, convention: Convention) -> tuple[float, float]:
-    over = max(plan.peak_bytes(convention) - capacity_bytes, 0.0)
-    return over, plan.overhead
+        try:
+            for side in _SIDES:
+                stage = _Stage.of(graph, kernels, (side, side), n_kernels)
+                whole = (*stage.ends, *stage.images)
+                need = max(stage.size_bytes(whole) + stage.largest(whole, "liveness"), int(live[n_kernels:].max(initial=0)))
+                if need < live.max():
+                    found.append((max(need - capacity_bytes, 0.0), stage.extra_macs(), n_kernels, side))
+        except NotLocalError:
+            break
+        except UsageError:  # a grid finer than the map
+            continue
+    return patch_plan(graph, kernels, (min(found)[3],) * 2, min(found)[2]) if found else None
 
 
 def _ends(graph: Graph, kernels: Sequence[Kernel], n_kernels: int) -> tuple[str, ...]:
@@ -207,19 +236,23 @@ def _input_needs(graph: Graph, op: Op, spec: TensorSpec, wanted: Needs) -> Needs
     """What an operator reads of one input to make the wanted pieces of its outputs."""
     if spec.shape is None or len(spec.shape) != 4:
         raise _not_local(op)
-    if op.op_type in _WINDOWS:
+    if op.op_type in _WINDOWS and spec.name == op.inputs[0]:
         return _window_needs(graph, op, spec, wanted)
-    rule = find_rule(op.domain, op.op_type)
-    kind = rule.kind if rule else Kind.OTHER
-    shape = graph.tensors[op.outputs[0]].shape
     if op.op_type == "Pad":
         return _padded_needs(graph, op, spec, wanted)
-    if (kind in _POINT_BY_POINT and op.op_type not in _MOVES) or (
-        op.op_type in _SAME_PLACE and op.attrs.get("axis", 1) in (1, -3)
-    ):
-        if shape is not None and shape[2:] == spec.shape[2:]:
-            return wanted
+    shape = graph.tensors[op.outputs[0]].shape
+    if _keeps_place(op) and shape is not None and shape[2:] == spec.shape[2:]:
+        return wanted
     raise _not_local(op)
+
+
+def _keeps_place(op: Op) -> bool:
+    """Whether an output position is computed from the inputs at the same row and column alone."""
+    rule = find_rule(op.domain, op.op_type)
+    if op.op_type in ("Concat", "Split"):
+        return op.attrs.get("axis", 0) in (0, 1, -3, -4)
+    point_by_point = rule is not None and rule.kind in _POINT_BY_POINT and op.op_type not in _MOVES
+    return point_by_point or op.op_type in _SAME_PLACE or op.op_type in _WINDOWS
 
 
 def _not_local(op: Op) -> NotLocalError:
@@ -227,7 +260,7 @@ def _not_local(op: Op) -> NotLocalError:
 
 
 def _window_needs(graph: Graph, op: Op, spec: TensorSpec, wanted: Needs) -> Needs:
-    """Output rows [a, b) of a window of k, stride s, dilation d, p padded before: input rows [a·s − p, (b − 1)·s − p + (k − 1)·d + 1)."""
+    """Output rows [a, b) need input rows [a·s − p, (b − 1)·s − p + (k − 1)·d + 1): window k, stride s, dilation d, padding p."""
     assert spec.shape is not None
     out = graph.tensors[op.outputs[0]].shape
     if out is None or len(out) != 4:
@@ -300,13 +333,3 @@ def _tiles(graph: Graph, needs: Mapping[str, Needs], grid: tuple[int, int]) -> l
 def _resized(spec: TensorSpec, size: tuple[int, int]) -> TensorSpec:
     assert spec.shape is not None
     return replace(spec, shape=(*spec.shape[:2], *size))
-
-
-def _largest(tiles: list[Graph], outside: Sequence[str], stage: Sequence[Kernel], convention: Convention) -> int:
-    """Largest peak over the patches; tensors `outside` are counted elsewhere."""
-    result = 0
-    for tile in tiles:
-        empty = {n: replace(tile.tensors[n], shape=(0,)) for n in outside}
-        inner = replace(tile, tensors={**tile.tensors, **empty}) if empty else tile
-        result = max(result, peak(inner, stage, convention).peak_bytes)
-    return result

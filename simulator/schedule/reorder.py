@@ -6,7 +6,8 @@ maximum in place of the sum, each set met once. Two bounds keep it short. No ord
 of one kernel, so that is where the search starts. And a kernel that fits below the peak so far and leaves no more than
 it found is run at once: whatever order follows without it, running it now makes no step larger.
 
-Beyond a budget of sets: the better of a greedy order with look-ahead and a beam search over the same sets. The order given is kept where none is better.
+Beyond a budget of sets: the better of a greedy order with look-ahead and a beam search over the same sets. The order
+given is kept where none is better.
 """
 
 import heapq

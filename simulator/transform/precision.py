@@ -10,9 +10,9 @@ from simulator import dtypes
 from simulator.dtypes import DType
 from simulator.errors import PrecisionError, did_you_mean
 from simulator.graph.graph import Graph
-from simulator.graph.types import Op, Role, TensorSpec
+from simulator.graph.types import Role, TensorSpec
 from simulator.ops.registry import Input, find_rule
-from simulator.ops.work import MAC_KINDS
+from simulator.ops.work import MAC_KINDS, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +54,43 @@ def precision_of(name: str) -> Precision:
 
 
 def with_precision(graph: Graph, name: str) -> Graph:
-    """The graph with all floating-point tensors in the named precision; `replace`s types only."""
+    """The graph with all floating-point tensors in the named precision; `replace`s types only.
+
+    Weights of matrix products and embedding tables take the weight's type, biases theirs; quantization scales, gains
+    and shifts of norms stay with the activations (with the biases where those are integers).
+    """
     target = precision_of(name)
-    biases = {n for op in graph.ops for n in _biases(op)}
-    matrices = {n for op in graph.ops for n in _matrices(op, graph)}
+    parts = _parts(graph)
+    rest = target.activation if target.activation.is_float else target.bias
 
     def converted(spec: TensorSpec) -> TensorSpec:
         if not spec.dtype.is_float:
             return spec
         if spec.role is not Role.WEIGHT:
             return replace(spec, dtype=target.activation)
-        if spec.name in biases:
-            return replace(spec, dtype=target.bias)
-        # weight-only schemes narrow matrices; scales and shifts of norms stay with the activations
-        return replace(spec, dtype=target.weight if spec.name in matrices else target.bias)
+        part = parts.get(spec.name)
+        if part is Input.SCALE:
+            return spec
+        return replace(spec, dtype={Input.WEIGHT: target.weight, Input.BIAS: target.bias}.get(part or Input.DATA, rest))
 
     return replace(graph, tensors={n: converted(t) for n, t in graph.tensors.items()})
 
 
-def _biases(op: Op) -> list[str]:
-    rule = find_rule(op.domain, op.op_type)
-    if rule is None or rule.kind not in MAC_KINDS:
-        return []
-    return [n for i, n in enumerate(op.inputs) if i >= 2 and n and rule.role(i) is Input.WEIGHT]
-
-
-def _matrices(op: Op, graph: Graph) -> list[str]:
-    """Weights of rank 2 or more that the operator reads as data or weights, and the tensors they came from."""
-    names = [n for n in op.inputs if n and graph.tensors[n].role is Role.WEIGHT and graph.tensors[n].rank >= 2]
-    return names + [s for n in names for s in graph.stored.get(n, ())]
+def _parts(graph: Graph) -> dict[str, Input]:
+    """What each constant is to the operators that read it, and so to the tensors of the file that it comes from."""
+    found: dict[str, Input] = {}
+    for op in graph.ops:
+        rule = find_rule(op.domain, op.op_type)
+        for index, tensor in enumerate(op.inputs):
+            if not tensor or rule is None or graph.tensors[tensor].role is not Role.WEIGHT:
+                continue
+            part = rule.role(index)
+            product = rule.kind in (Kind.GEMM, Kind.BATCHED_GEMM) and part is Input.DATA
+            if (rule.kind in MAC_KINDS and part is Input.WEIGHT) or product or (op.op_type == "Gather" and index == 0):
+                part = Input.WEIGHT if graph.tensors[tensor].rank >= 2 else Input.BIAS
+            elif part is Input.WEIGHT:
+                part = Input.DATA  # gains and shifts of norms
+            for name in (tensor, *graph.stored.get(tensor, ())):
+                if found.get(name) is not Input.WEIGHT:
+                    found[name] = part
+    return found
