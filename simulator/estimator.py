@@ -11,7 +11,7 @@ from simulator.cost.bound import bound_s
 from simulator.cost.limits import Limits
 from simulator.cost.table import CostTable, cost_table
 from simulator.errors import UsageError, did_you_mean
-from simulator.kernels.partition import partition
+from simulator.kernels.partition import EVERY_FUSION, partition
 from simulator.machine.params import Machine, machine_of, require_rate
 from simulator.machine.runtime import Profile, RuntimeSpec
 from simulator.machine.spec import HardwareSpec
@@ -22,7 +22,7 @@ from simulator.schedule.memory import fit, occupancy
 from simulator.schedule.overlap import POLICIES, Terms
 from simulator.schedule.placement import place
 from simulator.transform.precision import PRECISIONS, precision_of, with_precision
-from simulator.workload import WorkTable, work_table
+from simulator.workload import WorkTable, footprint, work_table
 
 Array = NDArray[np.float64]
 
@@ -32,12 +32,11 @@ def prepare(model: Model, precision: str | None, fusion: tuple[str, ...]) -> Pre
     """Kernels and work of a model; kept, since the same model is often held against several machines."""
     graph = with_precision(model.graph, precision) if precision else model.graph
     kernels, works = partition(graph, fusion)
-    work = work_table(graph, kernels, works)
+    live = occupancy(graph, kernels)
+    work = work_table(graph, kernels, works, footprint(graph, kernels, live.peak_bytes))
     if precision and PRECISIONS[precision].math:
         work = _with_math(work, PRECISIONS[precision].math or "")
-    weights = {t.name: t.size_bytes for k in kernels for t in k.weights}
-    boundary = sum(graph.tensors[n].size_bytes for n in {*graph.inputs, *graph.outputs})
-    return Prepared(graph, kernels, work, occupancy(graph, kernels), float(sum(weights.values())), float(boundary))
+    return Prepared(graph, kernels, work, live)
 
 
 def _with_math(work: WorkTable, math: str) -> WorkTable:
@@ -73,9 +72,10 @@ def estimate(
     terms = Terms(cost.compute_s, cost.memory_s, cost.overhead_s, profile.overlap.value, profile.asynchronous)
     kernel_s, total = POLICIES[policy](terms)
     latency = float(total) + _fixed_s(machine, profile)
-    bound = float(bound_s(prepared.work, machine, profile, placement, prepared.weight_bytes + prepared.boundary_bytes))
+    fused = prepare(model, precision, EVERY_FUSION).work
+    bound = float(bound_s(fused, machine, profile, place(fused, machine)))
     energy, parts, kernel_j = _energy(cost, machine, kernel_s, latency)
-    fits = fit(machine, prepared.weight_bytes, float(prepared.occupancy.peak_bytes))
+    fits = fit(machine, prepared.work.footprint)
     return Estimate(
         model, hardware, runtime, precision, policy, prepared, tuple(e.id for e in placement), cost, kernel_s, kernel_j,
         latency, bound, energy, parts, fits, _warnings(model, hardware, widened, energy),

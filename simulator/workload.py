@@ -16,6 +16,21 @@ _EXACT = 2.0**53  # above it float64 no longer counts in ones
 
 
 @dataclass(frozen=True)
+class Footprint:
+    """Bytes that a whole run touches, each tensor once: what decides what can stay where.
+
+    `weight_bytes` are all weights the machine must hold; of them `touched_weight_bytes` are read (of an embedding
+    table, the rows looked up); `activation_bytes` is the peak of what is alive at once, `boundary_bytes` the inputs and
+    outputs of the network.
+    """
+
+    weight_bytes: float
+    touched_weight_bytes: float
+    activation_bytes: float
+    boundary_bytes: float
+
+
+@dataclass(frozen=True)
 class WorkTable:
     """One row a kernel; columns are float64 arrays of shape (n_kernels,), counts and bytes of one inference.
 
@@ -34,6 +49,7 @@ class WorkTable:
     output_bytes: Column
     launches: Column
     gemm: Column
+    footprint: Footprint
 
     def __len__(self) -> int:
         return len(self.names)
@@ -66,7 +82,18 @@ def total(columns: Column) -> Column:
     return np.asarray(np.ascontiguousarray(columns).sum(axis=-1))
 
 
-def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -> WorkTable:
+def footprint(graph: Graph, kernels: Sequence[Kernel], activation_bytes: float) -> Footprint:
+    """What the kernels touch; `activation_bytes` is the most that is alive at once."""
+    touched: dict[str, int] = {}
+    for kernel in kernels:
+        for spec in kernel.weights:
+            touched[spec.name] = max(touched.get(spec.name, 0), spec.size_bytes)
+    boundary = sum(graph.tensors[n].size_bytes for n in {*graph.inputs, *graph.outputs})
+    whole = sum(graph.tensors[n].size_bytes for n in touched)
+    return Footprint(float(whole), float(sum(touched.values())), float(activation_bytes), float(boundary))
+
+
+def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], touched: Footprint) -> WorkTable:
     """The table of a partitioned graph.
 
     Raises:
@@ -89,6 +116,7 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -
         output_bytes=numbers[:, 5],
         launches=numbers[:, 6],
         gemm=numbers[:, 7:],
+        footprint=touched,
     )
 
 
@@ -98,7 +126,7 @@ def _row(graph: Graph, kernel: Kernel, works: Sequence[Work]) -> tuple[int, ...]
     for index in kernel.ops:
         work, repeat = works[index], graph.ops[index].repeat
         macs += work.macs * repeat
-        vector += work.vector_ops * repeat
+        vector += kernel.folded.get(index, work.vector_ops) * repeat
         special += work.special_ops * repeat
     repeat = graph.ops[kernel.main].repeat
     shape = works[kernel.main].gemm

@@ -55,7 +55,7 @@ def plan(
     )
     est = api.estimate(network, hw, precision=precision, runtime=runtime)
     prepared = est.prepared
-    found = plan_memory(prepared.graph, prepared.kernels, machine_of(est.hardware), prepared.weight_bytes, options)
+    found = plan_memory(prepared.graph, prepared.kernels, machine_of(est.hardware), prepared.work.footprint.weight_bytes, options)
     settings = f"{est.precision or est.main_rate} · batch {est.batch} · {est.runtime.id}"
     heading = report.Heading(est.model.name, est.hardware.name, settings)
     as_json = json.dumps({**_about(est.model.name, est.hardware.id, est.runtime.id), **report.to_dict(found)}, allow_nan=False)

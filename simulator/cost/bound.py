@@ -7,7 +7,7 @@ must cross each level when whatever fits on chip is still there from the last ru
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.compute import compute_s
+from simulator.cost.compute import compute_parts_s
 from simulator.cost.limits import Limits
 from simulator.cost.traffic import level_bytes
 from simulator.machine.figures import Number
@@ -18,20 +18,23 @@ from simulator.workload import WorkTable, total
 Array = NDArray[np.float64]
 
 
-def bound_s(
-    work: WorkTable, machine: Machine, profile: Profile, placement: tuple[EngineParams, ...], footprint_bytes: float
-) -> Array:
+def bound_s(work: WorkTable, machine: Machine, profile: Profile, placement: tuple[EngineParams, ...]) -> Array:
     """Lower bound of the latency, shape (...).
 
-    `footprint_bytes` is what a run must touch at least once: weights, inputs and outputs of the network. Of it, all but
-    what the on-chip memories in front of a level hold must cross that level.
+    `work` must be that of the graph with everything fused that any runtime fuses, so that the bound does not depend on
+    the runtime. `profile` only completes the limits; no constant of it is used.
     """
-    compute = total(compute_s(work, Limits(profile, ideal=True), placement))
-    return np.asarray(np.maximum(compute, minimal_memory_s(work, machine, footprint_bytes)))
+    units = compute_parts_s(work, Limits(profile, ideal=True), placement)
+    compute = np.maximum(np.maximum(total(units[0]), total(units[1])), total(units[2]))
+    return np.asarray(np.maximum(compute, minimal_memory_s(work, machine)))
 
 
-def minimal_memory_s(work: WorkTable, machine: Machine, footprint_bytes: float) -> Array:
-    """Seconds that the busiest level needs for the bytes that must cross it."""
+def minimal_memory_s(work: WorkTable, machine: Machine) -> Array:
+    """Seconds that the busiest level needs for the bytes that must cross it.
+
+    Behind caches that is at most what a run touches at all, less what they keep from the last run.
+    """
+    touched = work.footprint.touched_weight_bytes + work.footprint.boundary_bytes
     longest: Array = np.zeros(())
     kept: Number = 0.0
     moved = level_bytes(work, machine)
@@ -42,7 +45,7 @@ def minimal_memory_s(work: WorkTable, machine: Machine, footprint_bytes: float) 
             read, written = moved[memory.id]
             compulsory = total(read + written)
             if memory.kind == "dram":
-                compulsory = np.minimum(compulsory, np.maximum(footprint_bytes - _column(kept), 0.0))
+                compulsory = np.minimum(compulsory, np.maximum(touched - _column(kept), 0.0))
             fastest = np.maximum(memory.read_bytes_per_s, memory.write_bytes_per_s)
             longest = np.maximum(longest, compulsory / _column(fastest))
     return longest

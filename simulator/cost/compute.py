@@ -15,21 +15,24 @@ Array = NDArray[np.float64]
 
 
 def compute_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
-    """T = MACs / (peak · efficiency) + vector ops / (vector rate · efficiency) + special ops / special rate.
+    """Compute time of every kernel: the terms of its units add; under ideal limits they run beside each other."""
+    matrix, vector, special = compute_parts_s(work, limits, placement)
+    if limits.ideal:
+        return np.asarray(np.maximum(np.maximum(matrix, vector), special))
+    return matrix + vector + special
 
-    The ideal limit takes every efficiency as 1 and the highest clock, and lets the units run beside each other (the
-    largest term counts); otherwise the terms add, at the sustained clock.
+
+def compute_parts_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> tuple[Array, Array, Array]:
+    """MACs / (peak · efficiency), vector ops / (vector rate · efficiency), special ops / (special rate · efficiency).
+
+    The ideal limits take every efficiency as 1 and the highest clock, others the sustained one.
     """
     ideal = limits.ideal
-    mac = work.macs / gather(placement, work, lambda e, rate, kind: _mac_rate(e, rate, kind, limits))
-    vector_share = 1.0 if ideal else limits.profile.vector_efficiency.value
-    vector = work.vector_ops / (
-        gather(placement, work, lambda e, rate, _: e.vector_rate(rate) * _clock(e, ideal=ideal)) * vector_share
-    )
-    special = work.special_ops / (
-        gather(placement, work, lambda e, *_: e.special_ops_per_s * _clock(e, ideal=ideal)) * vector_share
-    )
-    return np.maximum(np.maximum(mac, vector), special) if ideal else mac + vector + special
+    matrix = work.macs / gather(placement, work, lambda e, rate, kind: _mac_rate(e, rate, kind, limits))
+    share = 1.0 if ideal else limits.profile.vector_efficiency.value
+    vector_rates = gather(placement, work, lambda e, rate, _: e.vector_rate(rate) * _clock(e, ideal=ideal))
+    special_rates = gather(placement, work, lambda e, *_: e.special_ops_per_s * _clock(e, ideal=ideal))
+    return matrix, work.vector_ops / (vector_rates * share), work.special_ops / (special_rates * share)
 
 
 def _clock(engine: EngineParams, *, ideal: bool) -> Number:

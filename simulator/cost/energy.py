@@ -20,12 +20,13 @@ def kernel_energy(
 
 
 def _arithmetic_j(work: WorkTable, placement: tuple[EngineParams, ...]) -> Array | None:
-    """MACs · energy per MAC + vector operations · energy per operation, each in the kernel's element type."""
-    if any(mac_j(e, rate) is None for e, rate, n in zip(placement, work.rates, work.macs, strict=True) if n):
-        return None
-    macs = work.macs * gather(placement, work, lambda e, rate, _: _or_zero(mac_j(e, rate)))
+    """MACs · energy per MAC + other operations · energy per vector operation, each in the kernel's element type."""
     other = work.vector_ops + work.special_ops
-    return np.asarray(macs + other * gather(placement, work, lambda e, rate, _: vector_j(e, rate)))
+    for engine, rate, macs, ops in zip(placement, work.rates, work.macs, other, strict=True):
+        if (macs and mac_j(engine, rate) is None) or (ops and vector_j(engine, rate) is None):
+            return None
+    macs_j = work.macs * gather(placement, work, lambda e, rate, _: _or_zero(mac_j(e, rate)))
+    return np.asarray(macs_j + other * gather(placement, work, lambda e, rate, _: _or_zero(vector_j(e, rate))))
 
 
 def mac_j(engine: EngineParams, rate: str) -> Number | None:
@@ -33,10 +34,10 @@ def mac_j(engine: EngineParams, rate: str) -> Number | None:
     return engine.j_per_mac.get(engine.native(rate) or rate)
 
 
-def vector_j(engine: EngineParams, rate: str) -> Number:
+def vector_j(engine: EngineParams, rate: str) -> Number | None:
     """Energy of one vector operation; that of a MAC where the spec gives no own figure (a vector operation is less)."""
     known = engine.j_per_vector_op.get(engine.native(rate) or rate)
-    return known if known is not None else _or_zero(mac_j(engine, rate))
+    return mac_j(engine, rate) if known is None else known
 
 
 def _or_zero(value: Number | None) -> Number:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from simulator.cost.limits import Limits
 from simulator.machine.figures import Number
 from simulator.machine.params import Machine, MemoryParams
-from simulator.workload import WorkTable
+from simulator.workload import Footprint, WorkTable
 
 Array = NDArray[np.float64]
 Moved = Mapping[str, tuple[Array, Array]]  # memory id → bytes read, bytes written, each (..., n_kernels)
@@ -17,34 +17,41 @@ Moved = Mapping[str, tuple[Array, Array]]  # memory id → bytes read, bytes wri
 def level_bytes(work: WorkTable, machine: Machine) -> Moved:
     """Compulsory traffic: every kernel reads its weights and inputs once and writes its outputs once.
 
-    Weights and activations live in the innermost memory that holds them. Weights that do not fit there stay in the
-    next one out and are streamed every time; the resident share is the same for every kernel.
+    Weights and activations live in the innermost memory that holds them. What does not fit there lives in the next one
+    out; its share is the same for every kernel.
     """
     zero = np.zeros(len(work))
-    read = {m.id: zero for m in machine.memories}
-    written = dict(read)
-    for memory, share in _weight_shares(work, machine):
-        read[memory.id] = read[memory.id] + work.weight_bytes * share
-    home = machine.homes(weights=False)[0]
-    read[home.id] = read[home.id] + work.input_bytes
-    written[home.id] = written[home.id] + work.output_bytes
-    used = [m.id for m in machine.memories if m.holds_weights or m.holds_activations] or [home.id]
-    return {level: (read[level], written[level]) for level in used}
+    read: dict[str, Array] = {}
+    written: dict[str, Array] = {}
+    for memory, weights, activations in placed_shares(work.footprint, machine):
+        read[memory.id] = zero + work.weight_bytes * weights + work.input_bytes * activations
+        written[memory.id] = zero + work.output_bytes * activations
+    return {level: (read[level], written[level]) for level in read}
 
 
-def _weight_shares(work: WorkTable, machine: Machine) -> list[tuple[MemoryParams, Number]]:
-    """Memories that hold weights and the share of all weights in each; the outermost takes what is left."""
-    homes = machine.homes(weights=True)
-    total = np.maximum(work.weight_bytes.sum(), 1.0)
-    activations = work.activation_bytes.max(initial=0.0)
-    shares: list[tuple[MemoryParams, Number]] = []
-    left: Number = 1.0
-    for memory in homes[:-1]:
-        room = np.maximum(memory.capacity_bytes - (activations if memory.holds_activations else 0.0), 0.0)
-        share = np.minimum(left, room / total)
-        shares.append((memory, share))
-        left = left - share
-    return [*shares, (homes[-1], left)]
+def placed_shares(touched: Footprint, machine: Machine) -> list[tuple[MemoryParams, Number, Number]]:
+    """For each memory the shares of all weights and of all activations that live in it, activations first.
+
+    Activations cannot be streamed, so they take the room they need; the outermost home takes what is left.
+    """
+    weight_homes, activation_homes = machine.homes(weights=True), machine.homes(weights=False)
+    left_weights: Number = 1.0
+    left_activations: Number = 1.0
+    result: list[tuple[MemoryParams, Number, Number]] = []
+    for memory in machine.memories:
+        activations = _share(memory, activation_homes, left_activations, memory.capacity_bytes, touched.activation_bytes)
+        room = np.maximum(memory.capacity_bytes - activations * touched.activation_bytes, 0.0)
+        weights = _share(memory, weight_homes, left_weights, room, touched.weight_bytes)
+        left_activations, left_weights = left_activations - activations, left_weights - weights
+        result.append((memory, weights, activations))
+    return [(m, w, a) for m, w, a in result if m in weight_homes or m in activation_homes]
+
+
+def _share(memory: MemoryParams, homes: tuple[MemoryParams, ...], left: Number, room: Number, need: float) -> Number:
+    """How much of what is left goes into a memory with `room` bytes, for data of `need` bytes in all."""
+    if memory not in homes:
+        return 0.0
+    return left if memory is homes[-1] else np.minimum(left, room / (need + (need == 0.0)))
 
 
 def level_s(moved: Moved, machine: Machine, limits: Limits) -> dict[str, Array]:

@@ -9,6 +9,7 @@ convex, acyclic, and every operator has exactly one home.
 import heapq
 from collections.abc import Sequence
 from itertools import chain
+from typing import Final
 
 from simulator.dtypes import DType
 from simulator.errors import HardwareError, ShapeError, did_you_mean
@@ -25,6 +26,8 @@ _RATES = {
     "float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "int16": "int16", "uint16": "int16",
     "int8": "int8", "uint8": "int8", "int4": "int4", "uint4": "int4", "bool": "int8",
 }  # fmt: skip
+_DEQUANTIZE = "DequantizeLinear"
+_MANY = 200  # kernels looked at before a join is refused: what waits so long may as well wait apart
 OUTSIDE = -1  # stands for whoever reads the graph's outputs
 _WIDTH = ("int4", "int8", "fp8", "int16", "fp16", "bf16", "fp32", "fp64")
 
@@ -75,7 +78,10 @@ class Partitioner:
         self.kind_sets: list[set[Kind]] = []
         self.waits_for: list[set[int]] = []  # for each kernel, those that make what it reads
         self.source: dict[str, str] = {}  # a view's output → the tensor whose bytes it reads
+        self.scales: dict[str, tuple[str, ...]] = {}  # a folded DequantizeLinear's output → its scales and zero points
         self.free: list[int] = []  # views of inputs and weights
+        self.views: list[list[int]] = []  # for each kernel, the views of its tensors
+        self.folded: dict[int, int] = {}  # batch norms in the weights → vector operations left
         self._outputs = frozenset(graph.outputs)
         self._readers: dict[str, frozenset[int]] = {}
         for index in range(len(graph.ops)):
@@ -100,6 +106,14 @@ class Partitioner:
         while name in self.source:
             name = self.source[name]
         return name
+
+    def scales_of(self, name: str) -> list[str]:
+        """Scales and zero points of the quantized tensor that `name` is a view of."""
+        found: list[str] = []
+        while name in self.source:
+            found += self.scales.get(name, ())
+            name = self.source[name]
+        return found
 
     def feeds_from(self, index: int) -> list[int]:
         """Operators that make its activation inputs, each once, looking through views."""
@@ -154,7 +168,9 @@ class Partitioner:
     def is_view(self, index: int) -> bool:
         """Whether the operator only reads the same bytes another way; a folded DequantizeLinear counts as one."""
         op = self.graph.ops[index]
-        return self.kinds[index] is Kind.VIEW or (self.fold_quantization and op.op_type == "DequantizeLinear")
+        if self.kinds[index] is Kind.VIEW:
+            return True
+        return self.fold_quantization and op.op_type == _DEQUANTIZE and not self._outputs.intersection(op.outputs)
 
     def _place(self, index: int) -> None:
         op = self.graph.ops[index]
@@ -170,6 +186,7 @@ class Partitioner:
             self.members.append([])
             self.kind_sets.append(set())
             self.waits_for.append(set())
+            self.views.append([])
         self._join(index, kernel)
 
     def _kernel_for(self, index: int) -> int | None:
@@ -184,17 +201,28 @@ class Partitioner:
             if kernel is None or not self._is_safe(index, kernel):
                 continue
             if idiom is None or idiom.kind is Kind.POINTWISE or not self.kind_sets[kernel] & MAC_KINDS:
+                if rule is FUSION_RULES["batch_norm"]:
+                    self.folded[index] = 0 if self._has_bias(kernel) else self.elements(index)
                 return kernel
         return None
+
+    def _has_bias(self, kernel: int) -> bool:
+        """Whether the first operator of a kernel adds a bias anyway."""
+        op = self.graph.ops[self.members[kernel][0]]
+        rule = find_rule(op.domain, op.op_type)
+        return rule is not None and any(n and rule.role(i) is Input.BIAS for i, n in enumerate(op.inputs))
 
     def _place_view(self, index: int, op: Op) -> None:
         source = self.root(op.inputs[0]) if op.inputs else ""
         for name in op.outputs:
             if name and source:
-                self.source[name] = source
+                self.source[name] = op.inputs[0]
+                if op.op_type == _DEQUANTIZE:
+                    self.scales[name] = tuple(n for n in op.inputs[1:] if n)
         producer = self.graph.producer.get(source)
         if producer is not None and self.home[producer] is not None:
             self.home[index] = self.home[producer]  # joined for the report; it adds neither work nor order
+            self.views[self.kernel_of(producer)].append(index)
         else:
             self.free.append(index)
 
@@ -207,7 +235,11 @@ class Partitioner:
             self._started.setdefault(self.idioms[index], kernel)
 
     def _is_safe(self, index: int, kernel: int) -> bool:
-        """Whether no other producer of `index` waits for the kernel: they would wait for each other."""
+        """Whether both run equally often, and no other producer of `index` waits for the kernel: they would wait for each
+        other.
+        """
+        if self.graph.ops[self.members[kernel][0]].repeat != self.graph.ops[index].repeat:
+            return False
         return not any(self._waits(other, kernel) for other in self.producers(index) if other != kernel)
 
     def _waits(self, one: int, other: int) -> bool:
@@ -216,7 +248,7 @@ class Partitioner:
         pending, seen = [one], {one}
         while pending:
             kernel = pending.pop()
-            if kernel == other:
+            if kernel == other or len(seen) > _MANY:
                 return True
             if self.members[kernel][-1] < first:  # all of it is before the other begins
                 continue
@@ -245,6 +277,10 @@ class Partitioner:
         return result
 
 
+# all that any runtime fuses: what the bound is reckoned with
+EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS)
+
+
 def check_fusion(names: Sequence[str]) -> None:
     """Refuse names that are neither fusion rules nor idioms."""
     known = [*FUSION_RULES, *IDIOMS]
@@ -257,17 +293,20 @@ def partition(graph: Graph, fusion: Sequence[str]) -> tuple[tuple[Kernel, ...], 
     """The kernels of a graph under these fusion rules, in the order they run, and the work of every operator."""
     works = tuple(work_of(graph, op) for op in graph.ops)
     state = Partitioner(graph, works, fusion)
-    return tuple(_kernel(state, state.members[k]) for k in state.order()), works
+    return tuple(_kernel(state, k) for k in state.order()), works
 
 
-def _kernel(state: Partitioner, members: list[int]) -> Kernel:
+def _kernel(state: Partitioner, number: int) -> Kernel:
+    members = state.members[number]
     main = max(members, key=lambda i: (state.works[i].macs, state.works[i].flops, -i))
     op = state.graph.ops[main]
     inputs, weights = _reads(state, members)
-    rate = _rate(state, main)
+    outputs = _writes(state, members)
     idiom = state.idioms.get(main)
     kind = idiom.kind if idiom is not None and idiom.kind is not Kind.POINTWISE else state.kinds[main]
-    return Kernel(op.name, kind, tuple(members), main, rate, inputs, weights, _writes(state, members))
+    rate = _mac_rate(state, main) if kind in MAC_KINDS else _vector_rate(state, main, outputs)
+    folded = {i: state.folded[i] for i in members if i in state.folded}
+    return Kernel(op.name, kind, tuple(members), main, rate, inputs, weights, outputs, tuple(state.views[number]), folded)
 
 
 def _reads(state: Partitioner, members: list[int]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
@@ -276,21 +315,31 @@ def _reads(state: Partitioner, members: list[int]) -> tuple[tuple[TensorSpec, ..
     inputs: dict[str, TensorSpec] = {}
     weights: dict[str, TensorSpec] = {}
     for index in members:
-        op = state.graph.ops[index]
-        rule = find_rule(op.domain, op.op_type)
-        for position, name in enumerate(op.inputs):
-            root = state.root(name) if name else ""
-            if not root or root in inside or (rule and rule.role(position) is Input.CONFIG):
+        for position, name in enumerate(state.graph.ops[index].inputs):
+            if not name or not _is_read(state, index, position):
                 continue
-            spec = _partly_read(state, index, position, state.graph.tensors[root])
-            target = weights if spec.role is Role.WEIGHT else inputs
-            known = target.get(root)
-            target[root] = spec if known is None or spec.elements > known.elements else known
+            scales = (state.graph.tensors[n] for n in state.scales_of(name))
+            for spec in (_partly_read(state, index, position, state.root(name)), *scales):
+                if spec.name in inside:
+                    continue
+                target = weights if spec.role is Role.WEIGHT else inputs
+                known = target.get(spec.name)
+                target[spec.name] = spec if known is None or spec.elements > known.elements else known
     return tuple(inputs.values()), tuple(weights.values())
 
 
-def _partly_read(state: Partitioner, index: int, position: int, spec: TensorSpec) -> TensorSpec:
+def _is_read(state: Partitioner, index: int, position: int) -> bool:
+    """Whether an input is data: not configuration, and of a folded batch norm only the shift that becomes a bias."""
+    op = state.graph.ops[index]
+    rule = find_rule(op.domain, op.op_type)
+    if index in state.folded and position > 0:
+        return position == 2 and state.folded[index] > 0
+    return rule is None or rule.role(position) is not Input.CONFIG
+
+
+def _partly_read(state: Partitioner, index: int, position: int, name: str) -> TensorSpec:
     """The tensor, as a vector of the elements read where the rule says that not all are."""
+    spec = state.graph.tensors[name]
     elements = state.works[index].read_elements.get(position)
     if elements is None or elements >= spec.elements:
         return spec
@@ -304,15 +353,35 @@ def _writes(state: Partitioner, members: list[int]) -> tuple[TensorSpec, ...]:
     return tuple(state.graph.tensors[name] for name in names if name and not state.readers(name) <= inside)
 
 
-def _rate(state: Partitioner, main: int) -> str:
-    """Element type the kernel computes in: that of the data, or of the weights where the data is narrower integers."""
+def _mac_rate(state: Partitioner, main: int) -> str:
+    """Element type of a matrix product: that of the data, or of the weights where the data is narrower integers."""
     op = state.graph.ops[main]
     rule = find_rule(op.domain, op.op_type)
-    operands = [i for i in range(len(op.inputs)) if op.inputs[i] and (rule is None or rule.role(i) in (Input.DATA, Input.WEIGHT))]
-    specs = [state.graph.tensors[state.root(op.inputs[i])] for i in operands[:2]]
-    if not specs:
-        return rate_of(state.graph.tensors[op.outputs[0]].dtype)
+    roles = (Input.DATA, Input.WEIGHT)
+    names = [n for i, n in enumerate(op.inputs) if n and (rule is None or rule.role(i) in roles)][:2]
+    specs = sorted((state.graph.tensors[state.root(n)] for n in names), key=lambda t: t.role is Role.WEIGHT)
     first = rate_of(specs[0].dtype)
-    if state.kinds[main] not in MAC_KINDS or specs[0].dtype.is_float or len(specs) < 2:
+    if specs[0].dtype.is_float or len(specs) < 2:
         return first
     return max(first, rate_of(specs[1].dtype), key=_WIDTH.index)
+
+
+def _vector_rate(state: Partitioner, main: int, outputs: tuple[TensorSpec, ...]) -> str:
+    """Element type of other arithmetic: that of what it makes; of what it reads where it makes indices."""
+    op = state.graph.ops[main]
+    made = outputs[0] if outputs else state.graph.tensors[op.outputs[0]]
+    if made.dtype.is_float or 0 < made.dtype.bits <= 16 or not op.inputs or not op.inputs[0]:
+        return rate_of(made.dtype)
+    return rate_of(state.graph.tensors[state.root(op.inputs[0])].dtype)
+
+
+def view_source(graph: Graph, name: str) -> str:
+    """The tensor whose bytes a tensor is a view of: itself, where no view made it."""
+    index = graph.producer.get(name)
+    while index is not None:
+        op = graph.ops[index]
+        if not op.inputs or kind_of(op, work_of(graph, op)) is not Kind.VIEW:
+            break
+        name = op.inputs[0]
+        index = graph.producer.get(name)
+    return name

@@ -62,7 +62,7 @@ def _totals(est: Prediction) -> dict[str, object]:
         "arithmetic_intensity_op_per_byte": float(work.ops.sum()) / moved if moved else None,
         "traffic_bytes": traffic, "energy_breakdown_j": dict(est.energy_parts_j),
         "ridge_op_per_byte": est.ridge_op_per_byte,
-        "peak_activation_bytes": est.prepared.occupancy.peak_bytes, "weight_bytes": _whole(est.prepared.weight_bytes),
+        "peak_activation_bytes": est.prepared.occupancy.peak_bytes, "weight_bytes": _whole(est.work.footprint.weight_bytes),
         "fits": est.fits,
         "memory": {
             f.memory: {"needs_bytes": _whole(f.needs_bytes), "fits": f.fits, "holds": list(f.holds),

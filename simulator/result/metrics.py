@@ -36,7 +36,7 @@ def _op_types(est: Prediction) -> list[object]:
 
 def _origins(est: Prediction) -> list[object]:
     graph = est.prepared.graph
-    return [[name for index in k.ops for name in graph.ops[index].origin] for k in est.prepared.kernels]
+    return [[name for index in sorted((*k.ops, *k.views)) for name in graph.ops[index].origin] for k in est.prepared.kernels]
 
 
 def _integers(column: Callable[[Prediction], np.ndarray]) -> Callable[[Prediction], list[object]]:

@@ -30,8 +30,6 @@ class Prepared:
     kernels: tuple[Kernel, ...]
     work: WorkTable
     occupancy: Occupancy
-    weight_bytes: float
-    boundary_bytes: float
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ class Prediction:
         """
         machine = machine_of(self.hardware)
         engine = place_rate(machine, self.main_rate)
-        peak = engine.macs_per_s[engine.native(self.main_rate) or self.main_rate]
+        peak = engine.macs_per_s[engine.native(self.main_rate) or next(iter(engine.macs_per_s))]
         return float(2 * np.max(peak) / np.max(machine.homes(weights=False)[-1].read_bytes_per_s))
 
     @property

@@ -15,8 +15,9 @@ from simulator.errors import UsageError, did_you_mean
 from simulator.schedule.conventions import Buffer, Span
 
 Ints = NDArray[np.int64]
-_PLACEMENTS = 20_000  # budget of the climb: buffers placed, over all orders tried
-_STALE = 60  # the climb gives up after so many orders without a smaller arena
+_PLACEMENTS: Final = 40_000  # budget of the climb: buffers placed, over all orders tried, of up to 2,000 buffers
+_MANY_PLACEMENTS: Final = 20_000  # of more buffers: they take longer
+_STALE: Final = 100  # the climb gives up after so many orders without a smaller arena
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +111,17 @@ def hill_climb(shapes: Sequence[tuple[Span, ...]], bound: int) -> list[int]:
     second heuristic); by bytes × lifetime; by lifetime. The climb is that of the Ethos-U compiler Vela: a buffer that
     reaches the top of the arena changes its turn with one it met. It ends at the lower bound or with its budget.
     """
+    budget = max(_PLACEMENTS if len(shapes) <= 2_000 else _MANY_PLACEMENTS, 2 * len(shapes))
     best = greedy_by_size(shapes, bound)
     size, spent, order = _size(shapes, best), len(shapes), _by_size(shapes)
     for candidate in _orders(shapes):
-        if size <= bound or spent + len(shapes) > max(_PLACEMENTS, 2 * len(shapes)):
+        if size <= bound or spent + len(shapes) > budget:
             break
         addresses = _place(shapes, candidate, best_fit=False)
         spent += len(shapes)
         if _size(shapes, addresses) < size:
             best, size, order = addresses, _size(shapes, addresses), candidate
-    return _climb(shapes, order, best, bound, (_PLACEMENTS - spent) // max(len(shapes), 1))
+    return _climb(shapes, order, best, bound, (budget - spent) // max(len(shapes), 1))
 
 
 def _orders(shapes: Sequence[tuple[Span, ...]]) -> Iterator[list[int]]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from simulator.graph.graph import Graph
 from simulator.graph.types import Role, TensorSpec
+from simulator.kernels.partition import view_source
 from simulator.kernels.types import Kernel
 from simulator.ops.registry import find_rule
 from simulator.ops.work import Kind
@@ -156,7 +157,7 @@ def peak(graph: Graph, kernels: Sequence[Kernel], convention: Convention) -> Pea
 
 def naive_bytes(graph: Graph, kernels: Sequence[Kernel]) -> int:
     """Every intermediate tensor at an address of its own; the network's inputs and outputs are not intermediate."""
-    edges = {*graph.inputs, *graph.outputs}
+    edges = {*graph.inputs, *(view_source(graph, name) for name in graph.outputs)}
     return sum(spec.size_bytes for name, (spec, _, _) in lifetimes(graph, kernels).items() if name not in edges)
 
 
@@ -169,7 +170,7 @@ class _Groups:
 
     def __init__(self, graph: Graph, tenants: Mapping[str, Tenant]) -> None:
         self.tenants = tenants
-        self.kept = frozenset(graph.outputs)
+        self.kept = frozenset(view_source(graph, name) for name in graph.outputs)
         self.home = {name: name for name in tenants}
         self.members = {name: [tenant] for name, tenant in tenants.items()}
         self.parts: set[str] = set()  # they lie inside another tensor: their address is not the group's

@@ -1,15 +1,18 @@
 """How much memory the schedule needs: lifetimes of the tensors between kernels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.cost.traffic import placed_shares
 from simulator.graph.graph import Graph
 from simulator.graph.types import TensorSpec
+from simulator.kernels.partition import view_source
 from simulator.kernels.types import Kernel
 from simulator.machine.params import Machine
+from simulator.workload import Footprint
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ def lifetimes(graph: Graph, kernels: Sequence[Kernel]) -> dict[str, tuple[Tensor
             whole = graph.tensors[spec.name]
             first = spans[spec.name][1] if spec.name in spans else (0 if spec.name in inputs else index)
             spans[spec.name] = (whole, first, index)
-    for name in graph.outputs:
+    for output in graph.outputs:
+        name = view_source(graph, output)
         if name in spans:
             whole, first, _ = spans[name]
             spans[name] = (whole, first, last)
@@ -73,25 +77,12 @@ class Fit:
         return self.needs_bytes <= self.capacity_bytes
 
 
-def fit(machine: Machine, weight_bytes: float, activation_bytes: float) -> tuple[Fit, ...]:
-    """Need and capacity of every memory that holds weights or activations.
-
-    What does not fit into an inner one spills to the next that holds the same; only the outermost must take the rest.
-    """
-    needs: Mapping[str, float] = {"weights": weight_bytes, "activations": activation_bytes}
-    left = dict(needs)
-    outermost = {"weights": machine.homes(weights=True)[-1].id, "activations": machine.homes(weights=False)[-1].id}
+def fit(machine: Machine, touched: Footprint) -> tuple[Fit, ...]:
+    """Need and capacity of every memory that holds weights or activations, as the traffic places them."""
+    homes = {"activations": machine.homes(weights=False), "weights": machine.homes(weights=True)}
     result = []
-    for memory in machine.memories:
-        kinds = [k for k in left if memory in machine.homes(weights=k == "weights")]
-        if not kinds:
-            continue
-        capacity = float(np.min(memory.capacity_bytes))
-        room, need = capacity, 0.0
-        for kind in sorted(kinds):  # activations first: they cannot be streamed
-            taken = left[kind] if outermost[kind] == memory.id else min(left[kind], max(room, 0.0))
-            left[kind] -= taken
-            room -= taken
-            need += taken
-        result.append(Fit(memory.id, need, capacity, tuple(sorted(kinds))))
+    for memory, weights, activations in placed_shares(touched, machine):
+        need = float(np.max(weights)) * touched.weight_bytes + float(np.max(activations)) * touched.activation_bytes
+        holds = [name for name, memories in homes.items() if memory in memories]
+        result.append(Fit(memory.id, need, float(np.min(memory.capacity_bytes)), tuple(holds)))
     return tuple(result)

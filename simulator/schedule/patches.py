@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from simulator.errors import UsageError
 from simulator.graph.graph import Graph
 from simulator.graph.types import Op, Role, TensorSpec
-from simulator.kernels.partition import work_of
+from simulator.kernels.partition import view_source, work_of
 from simulator.kernels.types import Kernel
 from simulator.ops.registry import find_rule
 from simulator.ops.work import Kind
@@ -177,10 +177,11 @@ def suggest(graph: Graph, kernels: Sequence[Kernel], capacity_bytes: float) -> P
 
 
 def _ends(graph: Graph, kernels: Sequence[Kernel], n_kernels: int) -> tuple[str, ...]:
-    """Tensors of the stage that outlive it."""
-    spans = lifetimes(graph, kernels)
+    """Tensors of the stage that outlive it: read behind it, or outputs of the network, through views too."""
     made = dict.fromkeys(t.name for k in kernels[:n_kernels] for t in k.outputs)
-    return tuple(n for n in made if spans[n][2] >= n_kernels or n in graph.outputs or n_kernels == len(kernels))
+    read_inside = {t.name for k in kernels[:n_kernels] for t in k.inputs}
+    needed = {t.name for k in kernels[n_kernels:] for t in k.inputs} | {view_source(graph, name) for name in graph.outputs}
+    return tuple(n for n in made if n in needed or n not in read_inside)
 
 
 def stage_needs(graph: Graph, stage: Sequence[Kernel], ends: Sequence[str], grid: tuple[int, int]) -> dict[str, Needs]:

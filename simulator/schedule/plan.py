@@ -14,6 +14,7 @@ from simulator.schedule.conventions import CONVENTIONS, IN_PLACE, NO_ALIASING, A
 from simulator.schedule.memory import Fit, fit
 from simulator.schedule.patches import PatchPlan, patch_plan, suggest
 from simulator.schedule.reorder import STATES, Reordering, reorder, reordered
+from simulator.workload import Footprint
 
 ALIASINGS: Final[Mapping[Convention, Aliasing]] = {"liveness": NO_ALIASING, "liveness_in_place": IN_PLACE}
 _QUICK_STATES: Final = 2_000  # of the search that only tells what another order would give
@@ -38,8 +39,8 @@ class MemoryPlan:
 
     `kernels` in the order planned, `peaks` under the three conventions, `arenas` by convention and heuristic. `fits`
     sets what the liveness arena (or, with `patches`, the peak with the whole image held) and the weights need against
-    the capacities. `reordering` is applied where `reorder` was asked for, else what it would give; where the activations are too
-    large for the innermost memory that holds them, `suggestion` is the cheapest patch stage that would fit.
+    the capacities. `reordering` is applied where `reorder` was asked for, else what it would give. Where the activations
+    are too large for the innermost memory that holds them, `suggestion` is the cheapest patch stage that would fit.
     """
 
     graph: Graph
@@ -95,6 +96,6 @@ def plan_memory(
     capacity = float(np.min(machine.homes(weights=False)[0].capacity_bytes))
     return MemoryPlan(
         graph, order, options, weight_bytes, {c: peak(graph, order, c) for c in CONVENTIONS}, arenas,
-        fit(machine, weight_bytes, float(need)), capacity, reordering, patches,
+        fit(machine, Footprint(weight_bytes, weight_bytes, float(need), 0.0)), capacity, reordering, patches,
         None if patches or need <= capacity else suggest(graph, order, capacity),
     )  # fmt: skip

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from simulator.graph.graph import Graph
+from simulator.kernels.partition import view_source
 from simulator.kernels.types import Kernel
 from simulator.schedule.memory import lifetimes
 
@@ -93,7 +94,7 @@ class _Problem:
         for index, kernel in enumerate(kernels):
             for tensor in kernel.inputs:
                 readers[tensor.name] = readers.get(tensor.name, 0) | 1 << index
-        kept = set(graph.outputs)
+        kept = {view_source(graph, name) for name in graph.outputs}
         parents = [{maker[t.name] for t in k.inputs if maker.get(t.name, i) != i} for i, k in enumerate(kernels)]
         followers: list[list[int]] = [[] for _ in kernels]
         for index, before in enumerate(parents):

@@ -55,7 +55,7 @@ def costs(prepared: Prepared, machine: Machine, software: RuntimeSpec) -> tuple[
     placement = place(prepared.work, machine)
     profile = software.profile(machine.engines[0].kind)  # type: ignore[arg-type]
     cost = cost_table(prepared.work, machine, Limits(profile, software.measured_limits), placement)
-    bound = bound_s(prepared.work, machine, profile, placement, prepared.weight_bytes + prepared.boundary_bytes)
+    bound = bound_s(prepared.work, machine, profile, placement)
     return cost, bound, profile
 
 

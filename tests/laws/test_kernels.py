@@ -13,7 +13,7 @@ from simulator.kernels.types import Kernel
 from simulator.model import Model
 from simulator.ops.work import Kind
 from simulator.schedule.memory import occupancy
-from simulator.workload import work_table
+from simulator.workload import footprint, work_table
 
 fusions = st.permutations(EVERYTHING).flatmap(lambda order: st.integers(0, len(order)).map(lambda n: tuple(order[:n])))
 few = settings(max_examples=80, deadline=None, phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
@@ -72,7 +72,7 @@ def test_every_operator_is_in_one_kernel_and_boundaries_are_complete(network: Mo
 def test_fusing_moves_no_more_bytes(network: Model, fusion: tuple[str, ...]) -> None:
     def traffic(rules: tuple[str, ...]) -> float:
         kernels, works = partition(network.graph, rules)
-        return float(work_table(network.graph, kernels, works).total_bytes.sum())
+        return float(work_table(network.graph, kernels, works, footprint(network.graph, kernels, 0)).total_bytes.sum())
 
     assert traffic(fusion) <= traffic(())
     assert traffic(EVERYTHING) <= traffic(())
@@ -82,7 +82,7 @@ def test_fusing_moves_no_more_bytes(network: Model, fusion: tuple[str, ...]) -> 
 @given(networks(), fusions)
 def test_fusing_keeps_the_arithmetic(network: Model, fusion: tuple[str, ...]) -> None:
     kernels, works = partition(network.graph, fusion)
-    work = work_table(network.graph, kernels, works)
+    work = work_table(network.graph, kernels, works, footprint(network.graph, kernels, 0))
     assert work.macs.sum() == network.macs
     assert work.ops.sum() == network.flops
     assert len(kernels) <= len(partition(network.graph, ())[0])

@@ -95,7 +95,7 @@ def _unit(most_bytes: float) -> tuple[str, float]:
 def _prepare(ax: Axes, plan: MemoryPlan, highest: float, unit: str, pt: float) -> None:
     style.dress(ax, pt)
     ax.grid(visible=False, axis="x")
-    ax.set_xlim(0.5, len(plan.kernels) + 0.5)
+    ax.set_xlim(0.5, max(len(plan.kernels), 1) + 0.5)
     ax.set_ylim(0, (_HEADROOM if _is_wide(ax) else _NARROW_HEADROOM) * max(highest, 1e-9))
     ax.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 2.5, 5, 10]))

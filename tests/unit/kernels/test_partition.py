@@ -12,7 +12,7 @@ from simulator.kernels.rules import FUSION_RULES
 from simulator.kernels.types import Kernel
 from simulator.model import Model
 from simulator.ops.work import Kind
-from simulator.workload import work_table
+from simulator.workload import footprint, work_table
 
 
 def cut(graph: Graph, *fusion: str) -> list[list[str]]:
@@ -48,7 +48,8 @@ def test_conv_batch_norm_relu_are_one_kernel() -> None:
     assert fused.kind is Kind.CONV
     assert graph.ops[fused.main].op_type == "Conv"
     assert names(fused.inputs) == {"x"}
-    assert names(fused.weights) == {"w", "g", "b", "m", "v"}
+    assert names(fused.weights) == {"w", "b"}  # scale and statistics are in the weights now, the shift is the bias
+    assert dict(fused.folded) == {1: graph.tensors["y"].elements}
     assert names(fused.outputs) == {"y"}
 
 
@@ -252,7 +253,7 @@ def test_quantize_dequantize_convolution_is_an_int8_kernel() -> None:
 def test_quantized_traffic_is_one_byte_an_element() -> None:
     graph = quantized_conv()
     kernels, works = partition(graph, ("activation", "quantize"))
-    work = work_table(graph, kernels, works)
+    work = work_table(graph, kernels, works, footprint(graph, kernels, 0))
     assert work.input_bytes.sum() == 4 * 16 * 16
     assert work.output_bytes.sum() == 8 * 16 * 16
     assert work.macs.sum() == 8 * 16 * 16 * 4 * 9
@@ -343,6 +344,6 @@ def test_loops_multiply_a_kernels_work() -> None:
     nodes = [node("Loop", "n _ x", "y", body=body)]
     graph = resolved(model(nodes, [value("x", 4, 4)], ["y"], [ints("n", 5), weight("w", 4, 4)]))
     kernels, works = partition(graph, ())
-    work = work_table(graph, kernels, works)
+    work = work_table(graph, kernels, works, footprint(graph, kernels, 0))
     assert work.macs.sum() == 5 * 64
     assert work.launches.sum() == 5
