@@ -46,7 +46,11 @@ def _is_file(model: str | Path) -> bool:
     if isinstance(model, Path):
         return True
     name = model.partition(":")[0]
-    return Path(model).exists() or "/" in model or "\\" in model or bool(Path(name).suffix)
+    try:
+        exists = Path(model).exists()
+    except OSError:  # too long a name, for one
+        exists = False
+    return exists or "/" in model or "\\" in model or bool(Path(name).suffix)
 
 
 def _recipe_bytes(reference: str) -> memoryview:

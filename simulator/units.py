@@ -40,6 +40,7 @@ _PER_CYCLE: Final[dict[str, dict[str, Decimal]]] = {
     "ops_per_s": {"OP/cycle": Decimal(1), "FLOP/cycle": Decimal(1)},
     "seconds": {"cycle": Decimal(1), "cycles": Decimal(1)},
 }
+_SMALLEST, _LARGEST = 1e-30, 1e30
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)\s*$")
 
 
@@ -63,13 +64,20 @@ def parse(text: str | float, dimension: str) -> Quantity:
     for table, per_cycle in ((_UNITS, False), (_PER_CYCLE, True)):
         factor = _factor(unit, table.get(dimension, {}))
         if factor is not None:
-            return Quantity(float(number * factor), per_cycle)
+            return Quantity(_in_range(float(number * factor), text), per_cycle)
     if not unit:
         raise UnitError(f"'{text}' has no unit; write {example(dimension)}")
     hint = did_you_mean(unit, known_units(dimension))
     raise UnitError(
         f"'{text}': unit '{unit}' is not one of {dimension.replace('_', ' ')}{hint or '; write ' + example(dimension)}"
     )
+
+
+def _in_range(value: float, text: str | float) -> float:
+    """The value, refused where no machine has such a figure: beyond it sums and ratios overflow."""
+    if value and not _SMALLEST < abs(value) < _LARGEST:
+        raise UnitError(f"'{text}' is out of range")
+    return value
 
 
 def _factor(unit: str, units: dict[str, Decimal]) -> Decimal | None:
@@ -167,3 +175,10 @@ def _prefix(value: float) -> str:
         if magnitude >= 10.0**exponent * 0.9999999:
             return prefix
     return "f" if magnitude else ""
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Text of a file with what could steer a terminal or break a table (control characters, tabs, newlines) replaced."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from simulator.cli import options as opt
-from simulator.cli.output import checked_folder, console, emit
+from simulator.cli.output import checked_folder, console, emit, plain_console, say
 from simulator.errors import UsageError, did_you_mean
 
 
@@ -64,7 +64,7 @@ def estimate(
     elif format is Format.MD:
         emit(tables.markdown(est, view), output)
     elif output is not None:
-        plain = console(width=100)
+        plain = plain_console()
         with plain.capture() as capture:
             tables.show_estimate(est, plain, view)
         emit(capture.get(), output)
@@ -97,4 +97,4 @@ def roofline(
     machines = [api.load_hardware(h) for h in hw]
     estimates = [api.estimate(n, m, precision=precision, runtime=runtime) for m in machines for n in networks]
     save(figure(estimates)[0], output)
-    console(stderr=True).print(f"wrote {output}")
+    say(f"wrote {output}")

@@ -38,14 +38,24 @@ def show(hw: HardwareArgument) -> None:
 def check(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="YAML files to check")]) -> None:
     """Check YAML files: every fault with file, line and path."""
     from simulator import api
+    from simulator.errors import HardwareError, SimulatorError
+    from simulator.io.hardware_reader import load_runtime
 
+    faults = []
     for file in files:
-        spec = api.load_hardware(file)
+        try:
+            spec = api.load_hardware(file)
+            for mode in spec.modes:
+                api.load_hardware(f"{file}:{mode}")
+            load_runtime(spec.runtime or "ideal").profile(spec.engines[0].kind)
+        except SimulatorError as error:
+            faults.append(str(error))
+            continue
         unsourced = spec.unsourced()
         missing = f"; {len(unsourced)} figure(s) without a source: {', '.join(unsourced)}" if unsourced else ""
-        console().print(f"{file}: ok ({len(list(spec.figures()))} figures{missing})")
-        for mode in spec.modes:
-            api.load_hardware(f"{file}:{mode}")
+        emit(f"{file}: ok ({len(list(spec.figures()))} figures{missing})", None)
+    if faults:
+        raise HardwareError("\n".join(faults))
 
 
 @app.command()
@@ -60,7 +70,9 @@ def new(
     from simulator.errors import OutputError
     from simulator.report.catalogue import template
 
+    if file.suffix not in (".yaml", ".yml"):
+        raise OutputError(f"{file}: a machine is a .yaml file")
     if checked_folder(file).exists():
         raise OutputError(f"{file} exists; name another file")
     emit(template(file.stem, api.load_hardware(like).id if like else None), file)
-    console().print(f"wrote {file}; check it with: sim hw check {file}")
+    emit(f"wrote {file}; check it with: sim hw check {file}", None)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from simulator.cli import options as opt
-from simulator.cli.output import checked_folder, console
+from simulator.cli.output import checked_folder, console, say
 from simulator.errors import OutputError
 
 app = typer.Typer(no_args_is_help=True, help="Networks: list, show, export as ONNX without weights.")
@@ -48,4 +48,4 @@ def export(
         path.write_bytes(zoo.build(recipe, **params).SerializeToString())
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
-    console(stderr=True).print(f"wrote {path}")
+    say(f"wrote {path}")

@@ -28,7 +28,13 @@ def complete_model(incomplete: str) -> list[str]:
     from simulator.zoo import list_recipes
 
     names = [r.id for r in list_recipes() if r.id.startswith(incomplete)]
-    return names + [str(p) for p in Path().glob(f"{incomplete}*.onnx")]
+    typed = Path(incomplete)
+    folder = typed if incomplete.endswith("/") else typed.parent
+    try:
+        files = [p for p in folder.iterdir() if p.suffix == ".onnx" and str(p).startswith(incomplete)]
+    except OSError:
+        files = []
+    return names + sorted(str(p) for p in files)
 
 
 def complete_precision(incomplete: str) -> list[str]:
@@ -68,22 +74,34 @@ Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", h
 
 def parse_dims(items: Iterable[str] | None) -> dict[str, int]:
     """`["seq=128"]` as a mapping."""
-    result = {}
+    result: dict[str, int] = {}
     for item in items or ():
-        name, equals, size = item.partition("=")
-        if not name or not equals or not size.lstrip("-").isdigit():
+        name, equals, text = item.partition("=")
+        size = _integer(text)
+        if not name or not equals or size is None:
             raise UsageError(f"--dim '{item}': write NAME=NUMBER, for example --dim seq=128")
-        result[name] = int(size)
+        if result.get(name, size) != size:
+            raise UsageError(f"--dim {name} is both {result[name]} and {size}")
+        result[name] = size
     return result
 
 
 def parse_shapes(items: Iterable[str] | None) -> dict[str, list[int]]:
     """`["input=1x3x224x224"]` as a mapping."""
-    result = {}
+    result: dict[str, list[int]] = {}
     for item in items or ():
         name, equals, dims = item.rpartition("=")
-        parts = dims.lower().replace(",", "x").split("x")
-        if not name or not equals or not all(p.lstrip("-").isdigit() for p in parts):
+        sizes = [_integer(p) for p in dims.lower().replace(",", "x").split("x")]
+        shape = [size for size in sizes if size is not None]
+        if not name or not equals or len(shape) != len(sizes):
             raise UsageError(f"--input-shape '{item}': write NAME=1x3x224x224")
-        result[name] = [int(p) for p in parts]
+        if result.get(name, shape) != shape:
+            raise UsageError(f"--input-shape {name} is given twice")
+        result[name] = shape
     return result
+
+
+def _integer(text: str) -> int | None:
+    """A whole number of at most 100 digits; None for anything else."""
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 100 else None

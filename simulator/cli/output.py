@@ -1,5 +1,7 @@
 """Where results go: standard output or a file, and what a person sees when that fails."""
 
+import io
+import os
 import sys
 from pathlib import Path
 
@@ -7,20 +9,41 @@ from rich.console import Console
 
 from simulator.errors import OutputError
 
+_FILE_COLUMNS = 100  # width of a table that is written to a file
 
-def console(stderr: bool = False, width: int | None = None) -> Console:
-    """A console that honours NO_COLOR and the terminal's width (80 columns where there is none)."""
-    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+
+class _Terminal(Console):
+    """A console whose reader may leave (`sim … | head`): it has enough, and that is no failure."""
+
+    def on_broken_pipe(self) -> None:
+        """Stop, content."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0)
+
+
+def console() -> Console:
+    """Standard output: honours NO_COLOR and the terminal's width (80 columns where there is none). Names in brackets
+    are names, not markup.
+    """
+    width = None if sys.stdout.isatty() else _columns()
+    return _Terminal(width=width, highlight=False, emoji=False, markup=False)
+
+
+def plain_console() -> Console:
+    """A console that only remembers, without colours, whatever standard output is."""
     return Console(
-        stderr=stderr, width=width or (None if terminal else _columns()), highlight=False, soft_wrap=False, emoji=False
+        file=io.StringIO(), width=_FILE_COLUMNS, highlight=False, emoji=False, markup=False, force_terminal=False, no_color=True
     )
 
 
 def _columns() -> int:
-    import os
-
     given = os.environ.get("COLUMNS", "")
-    return int(given) if given.isdigit() and int(given) > 0 else 80
+    return int(given) if given.isascii() and given.isdigit() and int(given[:6]) > 0 else 80
+
+
+def say(text: str) -> None:
+    """A line on standard error, beside the result: what was written where."""
+    sys.stderr.write(f"{text}\n")
 
 
 def emit(text: str, path: Path | None) -> None:
@@ -41,8 +64,12 @@ def emit(text: str, path: Path | None) -> None:
 
 def checked_folder(path: Path) -> Path:
     """`path`, once its folder is known to exist and it is not a folder itself."""
-    if path.is_dir():
+    try:
+        is_folder, has_folder = path.is_dir(), path.parent.is_dir()
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+    if is_folder:
         raise OutputError(f"{path} is a directory; name a file")
-    if not path.parent.is_dir():
+    if not has_folder:
         raise OutputError(f"{path} cannot be written: there is no folder {path.parent}")
     return path

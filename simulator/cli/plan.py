@@ -4,13 +4,16 @@ import json
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from simulator.cli import options as opt
-from simulator.cli.output import checked_folder, console, emit
+from simulator.cli.output import checked_folder, console, emit, say
 from simulator.errors import UsageError
+
+if TYPE_CHECKING:
+    from simulator.schedule.plan import MemoryPlan
 
 _PATCHES = re.compile(r"(\d+)x(\d+):(\d+)")
 
@@ -54,28 +57,29 @@ def plan(
         model, batch=batch, dims=opt.parse_dims(dim), input_shapes=opt.parse_shapes(input_shape), allow_unknown=allow_unknown
     )
     est = api.estimate(network, hw, precision=precision, runtime=runtime)
-    prepared = est.prepared
-    found = plan_memory(prepared.graph, prepared.kernels, machine_of(est.hardware), prepared.work.footprint.weight_bytes, options)
-    settings = f"{est.precision or est.main_rate} · batch {est.batch} · {est.runtime.id}"
-    heading = report.Heading(est.model.name, est.hardware.name, settings)
-    as_json = json.dumps({**_about(est.model.name, est.hardware.id, est.runtime.id), **report.to_dict(found)}, allow_nan=False)
-    if output is not None and output.suffix == ".json":
-        emit(as_json, output)
-    elif output is not None:
-        from simulator.report.plots.memory import figure
-        from simulator.report.plots.save import save
-
-        save(figure(found, title=f"{heading.model}, {heading.hardware}, {heading.settings.replace(' · ', ', ')}")[0], output)
+    kernels, weight_bytes = est.prepared.kernels, est.prepared.work.footprint.weight_bytes
+    found = plan_memory(est.prepared.graph, kernels, machine_of(est.hardware), weight_bytes, options)
+    settings = (est.precision or est.main_rate, f"batch {est.batch}", est.runtime.id)
+    about = {"model": est.model.name, "hardware": est.hardware.id, "runtime": est.runtime.id, "precision": est.precision}
+    as_json = json.dumps({**report.to_dict(found), **about}, allow_nan=False)
+    if output is not None:
+        _write(output, found, as_json, ", ".join((est.model.name, est.hardware.name, *settings)))
     if format is Format.JSON:
         emit(as_json, None)
     else:
-        report.show_plan(found, heading, console())
-    if output is not None:
-        console(stderr=True).print(f"wrote {output}")
+        report.show_plan(found, report.Heading(est.model.name, est.hardware.name, " · ".join(settings)), console())
 
 
-def _about(model: str, hardware: str, runtime: str) -> dict[str, object]:
-    return {"model": model, "hardware": hardware, "runtime": runtime}
+def _write(path: Path, plan: "MemoryPlan", as_json: str, title: str) -> None:
+    """The picture of the plan, or its JSON object, by the suffix."""
+    if path.suffix == ".json":
+        emit(as_json, path)
+    else:
+        from simulator.report.plots.memory import figure
+        from simulator.report.plots.save import save
+
+        save(figure(plan, title=title)[0], path)
+    say(f"wrote {path}")
 
 
 def parse_patches(text: str | None) -> tuple[tuple[int, int], int] | None:

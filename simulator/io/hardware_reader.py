@@ -53,9 +53,18 @@ def _locate(reference: str) -> tuple[Path, str | None]:
     if colon and Path(head).suffix in (".yaml", ".yml"):
         return Path(head), mode
     name = head or reference
-    if Path(name).exists():
+    if not name:
+        raise NotFoundError("no hardware is named (see: sim hw list)")
+    if _exists(Path(name)):
         raise HardwareError(f"{name} is not a .yaml file")
     raise NotFoundError(f"no hardware '{name}' in the catalogue{did_you_mean(name, known)} (see: sim hw list)")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # too long a name, for one
+        return False
 
 
 def _layers(path: Path, chain: tuple[Path, ...]) -> Layers:
@@ -95,7 +104,7 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_id(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(x, dict) and "id" in x for x in value)
+    return isinstance(value, list) and all(isinstance(x, dict) and isinstance(x.get("id"), str) for x in value)
 
 
 def _merge_lists(base: list[dict[str, Any]], over: list[dict[str, Any]]) -> list[dict[str, Any]]:

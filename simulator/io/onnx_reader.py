@@ -33,11 +33,13 @@ def read_onnx(path: Path) -> RawModel:
         NotFoundError: no such file.
         ModelError: not an ONNX file, or a broken one.
     """
-    if not path.exists():
-        raise NotFoundError(f"no such file: {path}")
-    if path.is_dir():
-        raise ModelError(f"{path} is a directory; name the .onnx file in it")
     try:
+        if not path.exists():
+            raise NotFoundError(f"no such file: {path}")
+        if path.is_dir():
+            raise ModelError(f"{path} is a directory; name the .onnx file in it")
+        if not path.is_file():
+            raise ModelError(f"{path} is not a regular file")
         with path.open("rb") as file:
             size = path.stat().st_size
             if size == 0:

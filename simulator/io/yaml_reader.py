@@ -12,6 +12,7 @@ from simulator.errors import HardwareError, NotFoundError, did_you_mean
 
 _Model = TypeVar("_Model", bound=BaseModel)
 Path_ = tuple[str | int, ...]
+_MOST_ENTRIES = 50_000  # a machine has a few hundred; aliases can make a small file endless
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -92,9 +93,11 @@ def read_document(path: Path) -> Document:
         NotFoundError: no such file.
         HardwareError: not readable, not YAML, not a mapping, or with a key written twice.
     """
-    if not path.exists():
-        raise NotFoundError(f"no such file: {path}")
     try:
+        if not path.exists():
+            raise NotFoundError(f"no such file: {path}")
+        if not path.is_file():
+            raise HardwareError(f"{path} is not a regular file")
         text = path.read_text(encoding="utf-8")
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -126,6 +129,8 @@ def _yaml_fault(path: Path, error: yaml.YAMLError) -> str:
 def _walk(node: yaml.Node, path: Path_, lines: dict[Path_, int], faults: list[str], file: Path) -> None:
     """Note the line of every path below `node`, and keys that stand twice."""
     lines[path] = node.start_mark.line + 1
+    if len(lines) > _MOST_ENTRIES:
+        raise ValueError(f"more than {_MOST_ENTRIES} entries")
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:

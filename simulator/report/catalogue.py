@@ -1,5 +1,7 @@
 """Tables of the catalogues: machines and networks, and the counts of one network."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -171,16 +173,17 @@ def _tensors(model: Model, names: tuple[str, ...]) -> str:
 
 def template(name: str, extends: str | None) -> str:
     """A minimal hardware file that loads, with comments on what to fill in."""
-    identifier = "".join(c if c.isalnum() else "_" for c in name.lower()).strip("_") or "machine"
+    identifier = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "machine"
+    head = f"schema: 1\nid: {json.dumps(identifier)}\nname: {json.dumps(name)}\n"
     if extends:
         return (
-            f"schema: 1\nid: {identifier}\nname: {name}\nextends: {extends}   # only what differs is written here\n"
+            f"{head}extends: {extends}   # only what differs is written here\n"
             "# memories:\n#   - {id: dram, bandwidth: 100 GB/s}\n"
         )
     return (
-        f"# docs/hardware.md explains every field. A figure may say where it comes from:\n"
-        f"#   bandwidth: {{value: 100 GB/s, kind: datasheet, source: my-datasheet}}   (and `sources:` spells it out)\n"
-        f"schema: 1\nid: {identifier}\nname: {name}\nclass: cpu              # cpu, gpu, tpu, npu, mcu or fpga\n"
+        "# docs/hardware.md explains every field. A figure may say where it comes from:\n"
+        "#   bandwidth: {value: 100 GB/s, kind: datasheet, source: my-datasheet}   (and `sources:` spells it out)\n"
+        f"{head}class: cpu              # cpu, gpu, tpu, npu, mcu or fpga\n"
         "runtime: onnxruntime\nengines:\n  - id: cores\n    kind: simd          # tensor, systolic, simd, scalar, npu or dpu\n"
         "    peak: {fp32: 1 TFLOP/s, int8: 4 TOP/s}     # dense\nmemories:                # innermost first\n"
         "  - {id: dram, kind: dram, capacity: 16 GiB, bandwidth: 50 GB/s, holds: [weights, activations]}\n"

@@ -95,7 +95,7 @@ def _bar(share: float, style: str, width: int = _BAR) -> Text:
 
 def _peaks(plan: MemoryPlan) -> Table:
     """The peaks under the conventions, and the arenas that hold them."""
-    kind = "activations, unpatched" if plan.patches else "activations"
+    kind = "unpatched" if plan.patches else "activations"
     columns = [(kind, ""), ("peak", "right"), ("at kernel", "right"), ("arena ≥", "right")]
     table = _table(*columns, *((_HEURISTICS[h], "right") for h in plan.arenas["liveness"]))
     for convention in CONVENTIONS:

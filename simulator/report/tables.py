@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -13,9 +14,10 @@ from rich.text import Text
 from simulator.result.estimate import Estimate
 from simulator.result.metrics import BY_KEY, numbers, order
 from simulator.schedule.memory import Fit
-from simulator.units import format_bytes, format_count, format_si
+from simulator.units import format_bytes, format_count, format_si, printable
 
 _BOUND_STYLE = {"compute": "green", "memory": "yellow", "overhead": "magenta"}
+_WORD = 18  # characters of an operator's type
 _BAR = 8  # characters of the bar that shows a share
 _NARROW = ("op_type", "macs", "latency_s")
 _WIDE = ("op_type", "rate", "macs", "moved_bytes", "compute_s", "memory_s", "latency_s")
@@ -40,7 +42,7 @@ def headline(est: Estimate, width: int) -> Text:
     """What, on what, how."""
     settings = f"{est.precision or est.main_rate} · batch {est.batch} · {est.runtime.id}"
     overlap = "" if est.overlap == "runtime" else f" · overlap {est.overlap}"
-    title = Text.assemble((est.model.name, "bold"), " on ", (est.hardware.name, "bold"))
+    title = Text.assemble((printable(est.model.name), "bold"), " on ", (est.hardware.name, "bold"))
     gap = "   " if len(title) + 3 + len(settings) + len(overlap) <= width else "\n"
     return Text.assemble(title, (f"{gap}{settings}{overlap}", "dim"), "\n", verdict(est))
 
@@ -141,7 +143,7 @@ def kernel_table(est: Estimate, view: View, width: int) -> Table:
         table.add_column(BY_KEY[key].header, justify=justify, no_wrap=True)
     table.add_column("share", no_wrap=True)
     table.add_column("bound by", no_wrap=True)
-    widths = [max(len(BY_KEY[key].header), *(len(row[n]) for row in cells)) + 2 for n, key in enumerate(keys) if cells]
+    widths = [max(cell_len(BY_KEY[key].header), *(cell_len(row[n]) for row in cells)) + 2 for n, key in enumerate(keys) if cells]
     room = max(width - sum(widths) - _BAR - 18, 16)
     names = BY_KEY["name"].column(est)
     for group, row in zip(shown, cells, strict=True):
@@ -175,8 +177,14 @@ def _group_cells(est: Estimate, group: list[int], keys: Sequence[str]) -> list[s
         column = BY_KEY[key].column(est)
         first = column[group[0]]
         numeric = BY_KEY[key].quantity not in ("text", "list") and isinstance(first, int | float)
-        cells.append(format_cell(first * len(group) if numeric and isinstance(first, int | float) else first, key))
+        text = format_cell(first * len(group) if numeric and isinstance(first, int | float) else first, key)
+        cells.append(text if numeric else _head(text))
     return cells
+
+
+def _head(text: str) -> str:
+    """The beginning of a long word, so that the numbers beside it keep their room."""
+    return text if len(text) <= _WORD else text[: _WORD - 1] + "…"
 
 
 def _label(name: str, count: int, room: int) -> str:
@@ -187,7 +195,12 @@ def _label(name: str, count: int, room: int) -> str:
 
 def _tail(name: str, room: int) -> str:
     """The end of a long name: exporters put what tells layers apart there."""
-    return name if len(name) <= room else "…" + name[-(room - 1) :]
+    name = printable(name)
+    if cell_len(name) <= room:
+        return name
+    while cell_len(name) > room - 1:
+        name = name[1:]
+    return f"…{name}"
 
 
 def format_cell(value: object, key: str) -> str:
@@ -214,13 +227,20 @@ def _bar(share: float) -> Text:
 def _notes(est: Estimate) -> list[RenderableType]:
     if not est.warnings:
         return []
-    return [Text(), *(Padding(Text.assemble(("note: ", "yellow"), w), (0, 0, 0, 2)) for w in est.warnings)]
+    return [Text(), *(Padding(Text.assemble(("note: ", "yellow"), printable(w)), (0, 0, 0, 2)) for w in est.warnings)]
 
 
 def markdown(est: Estimate, view: View) -> str:
     """The report as GitHub-flavoured Markdown."""
     settings = f"{est.precision or est.main_rate}, batch {est.batch}, {est.runtime.id}"
-    lines = [f"**{est.model.name}** on **{est.hardware.name}** ({settings})", "", verdict(est).plain, "", "| | |", "|---|---|"]
+    lines = [
+        f"**{printable(est.model.name)}** on **{est.hardware.name}** ({settings})",
+        "",
+        verdict(est).plain,
+        "",
+        "| | |",
+        "|---|---|",
+    ]
     lines += [f"| {name} | {value.plain} |" for name, value in facts(est)]
     keys = [
         "name",
@@ -238,7 +258,7 @@ def markdown(est: Estimate, view: View) -> str:
     data = {key: BY_KEY[key].column(est) for key in keys}
     ranked = order(est, view.sort)
     for i in ranked[: view.top] if view.top else ranked:
-        lines.append("| " + " | ".join(format_cell(data[k][i], k).replace("|", "\\|") for k in keys) + " |")
+        lines.append("| " + " | ".join(printable(format_cell(data[k][i], k)).replace("|", "\\|") for k in keys) + " |")
     lines += ["", *(f"> note: {w}" for w in est.warnings)] if est.warnings else []
     return "\n".join(lines) + "\n"
 

@@ -124,7 +124,13 @@ class _Stage:
         if not 1 <= n_kernels <= len(kernels) or min(grid) < 1:
             raise UsageError(f"patches {grid[0]}x{grid[1]} of {n_kernels} kernels: the network has {len(kernels)}")
         ends = _ends(graph, kernels, n_kernels)
-        needs = stage_needs(graph, kernels[:n_kernels], ends, grid)
+        try:
+            needs = stage_needs(graph, kernels[:n_kernels], ends, grid)
+        except NotLocalError:
+            raise
+        except UsageError:  # too fine a grid; where no grid would do, that is the better answer
+            stage_needs(graph, kernels[:n_kernels], ends, (1, 1))
+            raise
         images = tuple(name for name in needs if name in graph.inputs)
         return cls(graph, kernels[:n_kernels], needs, ends, images, tuple(_tiles(graph, needs, grid)))
 

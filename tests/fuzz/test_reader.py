@@ -20,7 +20,7 @@ from simulator.resolve.dims import DimOptions
 from simulator.resolve.resolver import resolve
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
-SETTINGS = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 MODELS = ("ds_cnn", "resnet8", "mobilenet_v1_025_vww", "deit_tiny", "gemm")
 
 

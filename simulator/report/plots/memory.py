@@ -1,6 +1,6 @@
 """The memory plan: which bytes each tensor holds, from which kernel to which, under the peak and the capacity."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ _HEADROOM: Final = 1.28  # room above the highest line, for names and the legend
 _NARROW_HEADROOM: Final = 1.55  # where the legend takes three rows
 _IN_SIGHT: Final = 2.5  # a capacity so many times the peak would flatten all else: it is written, not drawn
 _NAME_LENGTH: Final = 34
+_NARROW_NAME_LENGTH: Final = 18
 _MANY: Final = 120  # kernels, from which on the step line is thinner
 _UNITS: Final = (("B", 1.0), ("KiB", 2.0**10), ("MiB", 2.0**20), ("GiB", 2.0**30), ("TiB", 2.0**40))
 
@@ -160,16 +161,22 @@ def _line_labels(placer: Placer, plan: MemoryPlan, arena: Arena, scale: float, l
     home = next((f.memory for f in plan.fits if "activations" in f.holds), "memory")
     home = home if home == "flash" else home.upper()
     peak = plan.peaks["liveness"]
-    text = f"arena {format_bytes(arena.size_bytes)}"
-    text += f" ({home} holds {format_bytes(plan.capacity_bytes)})" if not limit and np.isfinite(plan.capacity_bytes) else ""
-    highest = "" if arena.size_bytes <= arena.lower_bound_bytes else f" of {format_bytes(peak.peak_bytes)}"
-    texts = [(f"{text}, peak{highest} at kernel {peak.at + 1}", arena.size_bytes / scale, style.INK)]
+    size, highest = format_bytes(arena.size_bytes), ""
+    if arena.size_bytes > arena.lower_bound_bytes:
+        highest = f" of {format_bytes(peak.peak_bytes)}"
+    far = f" ({home} holds {format_bytes(plan.capacity_bytes)})" if not limit and np.isfinite(plan.capacity_bytes) else ""
+    at = f"peak{highest} at kernel {peak.at + 1}"
+    found = [_written(placer, plan, arena.size_bytes / scale, (f"arena {size}{far}, {at}", f"arena {size}, {at}"), style.INK, pt)]
     if limit:
-        texts.append((f"{home} {format_bytes(limit)}", limit / scale, style.PALETTE[1]))
-    labels = [
-        placer.write(words, _on_line(placer, plan, height), size_pt=pt, color=color, bold=True) for words, height, color in texts
-    ]
-    return [label for label in labels if label is not None]
+        found.append(_written(placer, plan, limit / scale, (f"{home} {format_bytes(limit)}",), style.PALETTE[1], pt))
+    return [label for label in found if label is not None]
+
+
+def _written(placer: Placer, plan: MemoryPlan, height: float, texts: Sequence[str], color: str, pt: float) -> Text | None:
+    """The first of the texts that finds room along a line."""
+    spots = _on_line(placer, plan, height)
+    labels = (placer.write(text, spots, size_pt=pt, color=color, bold=True) for text in texts)
+    return next((label for label in labels if label is not None), None)
 
 
 def _on_line(placer: Placer, plan: MemoryPlan, height: float) -> list[Spot]:
@@ -188,11 +195,12 @@ def _names(placer: Placer, plan: MemoryPlan, culprits: Mapping[str, Rectangle], 
     peak = plan.peaks["liveness"]
     labels = []
     sizes = {t.spec.name: t.spec for t in peak.culprits}
+    length = _NAME_LENGTH if _is_wide(placer.ax) else _NARROW_NAME_LENGTH
     big = [n for n in culprits if sizes[n].size_bytes >= _LEAST * peak.peak_bytes][:_NAMED]
     for name in big:
         spec, box = sizes[name], culprits[name]
         shape = "×".join(map(str, spec.shape or ()))
-        words = f"{_tail(name)}  {shape}, {format_bytes(spec.size_bytes)}"
+        words = f"{_tail(name, length)}  {shape}, {format_bytes(spec.size_bytes)}"
         labels.append(placer.write(words, _beside(placer, box), size_pt=pt - 0.5, color=style.INK))
     return [label for label in labels if label is not None]
 
@@ -215,8 +223,8 @@ def _opposite(box: Rectangle) -> tuple[float, float]:
     return box.get_x() + box.get_width(), box.get_y() + box.get_height()
 
 
-def _tail(name: str) -> str:
-    return name if len(name) <= _NAME_LENGTH else "…" + name[-(_NAME_LENGTH - 1) :]
+def _tail(name: str, length: int) -> str:
+    return name if len(name) <= length else "…" + name[-(length - 1) :]
 
 
 def _shortened(placer: Placer, title: str, pt: float) -> str:

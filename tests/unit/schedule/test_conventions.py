@@ -68,6 +68,12 @@ def test_an_output_of_the_network_is_kept() -> None:
     assert together(buffers(graph, kernels, IN_PLACE)) == {frozenset({"x", "a"})}
 
 
+def test_an_output_is_kept_through_its_view() -> None:
+    graph, kernels = cut([node("Relu", "x", "a"), node("Flatten", "a", "f"), node("Relu", "a", "y")], "f y")
+    assert together(buffers(graph, kernels, IN_PLACE)) == {frozenset({"x", "a"})}
+    assert peak(graph, kernels, "liveness_in_place").peak_bytes == 2 * MAP
+
+
 def test_an_addition_fused_behind_a_convolution_overwrites_the_other_operand() -> None:
     nodes = [node("Conv", "x v", "a"), node("Conv", "x w", "t", **CONV), node("Add", "t a", "y")]
     graph, kernels = cut(nodes, weights=[W3, weight("v", 2, 2, 1, 1)], fusion=("residual",))
