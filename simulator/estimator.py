@@ -1,6 +1,6 @@
 """One run: WorkTable × Machine × Runtime × policy → Estimate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -78,7 +78,7 @@ def estimate(
     fits = fit(machine, prepared.work.footprint)
     return Estimate(
         model, hardware, runtime, precision, policy, prepared, tuple(e.id for e in placement), cost, kernel_s, kernel_j,
-        latency, bound, energy, parts, fits, _warnings(model, hardware, widened, energy),
+        latency, bound, energy, parts, fits, _warnings(model, hardware, prepared.work, widened, energy),
     )  # fmt: skip
 
 
@@ -111,25 +111,46 @@ def _energy(
     return compute + memory + (static or 0.0), parts, per_kernel
 
 
-def _warnings(model: Model, hardware: HardwareSpec, widened: Mapping[str, str], energy: float | None) -> tuple[str, ...]:
-    coverage = model.graph.coverage
-    found = list(model.graph.notes)
+def _warnings(
+    model: Model, hardware: HardwareSpec, work: WorkTable, widened: Mapping[str, str], energy: float | None
+) -> tuple[str, ...]:
+    """What a reader must know beside the numbers, the most important first."""
+    found = [*model.graph.notes, *_gaps(model)]
     found += [f"{hardware.id} has no {narrow} rate: computed in {wide}" for narrow, wide in widened.items()]
-    if coverage.ops_without_rule:
-        found.append(f"operators without a rule, counted by their bytes only: {', '.join(coverage.ops_without_rule)}")
-    if coverage.tensors_without_shape:
-        found.append(f"{coverage.tensors_without_shape} tensor(s) without a known shape count nothing")
-    if coverage.data_dependent_shapes:
-        found.append(f"{coverage.data_dependent_shapes} shape(s) depend on data: taken at their upper bound")
-    constant = sum(w.macs for w, op in zip(model.works, model.graph.ops, strict=True) if op.constant)
-    if constant:
-        found.append(f"{constant:,} MACs on weights alone run once, before the first inference")
+    engine = machine_of(hardware).engines[0]
+    strange = sorted({r for r, n in zip(work.rates, work.vector_ops, strict=True) if n and engine.native(r) is None})
+    if strange:
+        found.append(f"{hardware.id} has no rate for element-wise work in {', '.join(strange)}: taken at that of its widest type")
+    unlimited = [m.id for m in hardware.memories if m.capacity is None and m.holds]
+    if unlimited:
+        found.append(f"capacity of {', '.join(unlimited)} is not given: taken as enough")
     if energy is None:
-        found.append(f"{hardware.id} has no energy figures: energy is not estimated")
+        found.append(f"{hardware.id} has no energy figures for all of this work: energy is not estimated")
     elif hardware.power.active is None and hardware.power.static is None:
         found.append(f"{hardware.id} has no static power: energy is arithmetic and data movement only")
     unsourced = hardware.unsourced()
     if unsourced:
-        shown = ", ".join(unsourced[:3]) + (" …" if len(unsourced) > 3 else "")
-        found.append(f"{len(unsourced)} figure(s) of {hardware.id} have no source: {shown}")
+        found.append(f"{len(unsourced)} figure(s) of {hardware.id} have no source: {_some(unsourced)}")
     return tuple(dict.fromkeys(found))
+
+
+def _gaps(model: Model) -> list[str]:
+    """What the graph does not know."""
+    graph, found = model.graph, []
+    coverage = graph.coverage
+    if coverage.ops_without_rule:
+        found.append(f"operators without a rule, counted by their bytes only: {', '.join(coverage.ops_without_rule)}")
+    if coverage.tensors_without_shape:
+        unknown = [op.name for op in graph.ops if any(graph.tensors[n].shape is None for n in op.outputs if n)]
+        found.append(f"{coverage.tensors_without_shape} tensor(s) without a known shape count nothing: {_some(unknown)}")
+    if coverage.data_dependent_shapes:
+        found.append(f"{coverage.data_dependent_shapes} shape(s) depend on data: taken at their upper bound")
+    constant = sum(w.macs for w, op in zip(model.works, graph.ops, strict=True) if op.constant)
+    if constant:
+        found.append(f"{constant:,} MACs on weights alone run once, before the first inference")
+    return found
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first three of a list of names."""
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")

@@ -40,7 +40,7 @@ _PER_CYCLE: Final[dict[str, dict[str, Decimal]]] = {
     "ops_per_s": {"OP/cycle": Decimal(1), "FLOP/cycle": Decimal(1)},
     "seconds": {"cycle": Decimal(1), "cycles": Decimal(1)},
 }
-_SMALLEST, _LARGEST = 1e-30, 1e30
+_LARGEST = 1e36
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)\s*$")
 
 
@@ -74,8 +74,8 @@ def parse(text: str | float, dimension: str) -> Quantity:
 
 
 def _in_range(value: float, text: str | float) -> float:
-    """The value, refused where no machine has such a figure: beyond it sums and ratios overflow."""
-    if value and not _SMALLEST < abs(value) < _LARGEST:
+    """The value, refused where no machine has such a figure: beyond it sums overflow."""
+    if abs(value) > _LARGEST:
         raise UnitError(f"'{text}' is out of range")
     return value
 

@@ -79,7 +79,7 @@ def parse_dims(items: Iterable[str] | None) -> dict[str, int]:
         name, equals, text = item.partition("=")
         size = _integer(text)
         if not name or not equals or size is None:
-            raise UsageError(f"--dim '{item}': write NAME=NUMBER, for example --dim seq=128")
+            raise UsageError(f"--dim '{_shown(item)}': write NAME=NUMBER, for example --dim seq=128")
         if result.get(name, size) != size:
             raise UsageError(f"--dim {name} is both {result[name]} and {size}")
         result[name] = size
@@ -94,11 +94,16 @@ def parse_shapes(items: Iterable[str] | None) -> dict[str, list[int]]:
         sizes = [_integer(p) for p in dims.lower().replace(",", "x").split("x")]
         shape = [size for size in sizes if size is not None]
         if not name or not equals or len(shape) != len(sizes):
-            raise UsageError(f"--input-shape '{item}': write NAME=1x3x224x224")
+            raise UsageError(f"--input-shape '{_shown(item)}': write NAME=1x3x224x224")
         if result.get(name, shape) != shape:
             raise UsageError(f"--input-shape {name} is given twice")
         result[name] = shape
     return result
+
+
+def _shown(text: str) -> str:
+    """The beginning of what was typed, for a message."""
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def _integer(text: str) -> int | None:

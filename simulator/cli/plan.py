@@ -13,7 +13,8 @@ from simulator.cli.output import checked_folder, console, emit, say
 from simulator.errors import UsageError
 
 if TYPE_CHECKING:
-    from simulator.schedule.plan import MemoryPlan
+    from simulator.result.estimate import Estimate
+    from simulator.schedule.plan import MemoryPlan, PlanOptions
 
 _PATCHES = re.compile(r"(\d+)x(\d+):(\d+)")
 
@@ -25,6 +26,16 @@ class Format(StrEnum):
     JSON = "json"
 
 
+Reorder = Annotated[bool, typer.Option("--reorder", help="Run the kernels in the order that needs least memory")]
+Patches = Annotated[
+    str | None, typer.Option("--patches", metavar="4x4:N", help="Run the first N kernels on a grid of patches, 4 by 4")
+]
+Align = Annotated[int, typer.Option("--align", metavar="BYTES", min=1, help="Addresses are multiples of this")]
+Drawing = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Draw the plan: .png, .svg or .pdf; or .json")
+]
+
+
 def plan(
     model: opt.Model,
     hw: opt.Hardware,
@@ -33,33 +44,25 @@ def plan(
     dim: opt.Dim = None,
     input_shape: opt.InputShape = None,
     precision: opt.Precision = None,
-    reorder: Annotated[bool, typer.Option("--reorder", help="Run the kernels in the order that needs least memory")] = False,
-    patches: Annotated[
-        str | None, typer.Option("--patches", metavar="4x4:N", help="Run the first N kernels on a grid of patches, 4 by 4")
-    ] = None,
-    align: Annotated[int, typer.Option("--align", metavar="BYTES", min=1, help="Addresses are multiples of this")] = 16,
+    reorder: Reorder = False,
+    patches: Patches = None,
+    align: Align = 16,
     format: Annotated[Format, typer.Option("--format", help="How to print")] = Format.TABLE,  # noqa: A002
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Draw the plan: .png, .svg or .pdf; or .json")
-    ] = None,
+    output: Drawing = None,
     allow_unknown: opt.AllowUnknown = False,
 ) -> None:
     """Say what of MODEL fits HW's memories and by how much, what fills them, and what would take less."""
     from simulator import api
-    from simulator.machine.params import machine_of
     from simulator.report import plan as report
-    from simulator.schedule.plan import PlanOptions, plan_memory
+    from simulator.schedule.plan import PlanOptions
 
     if output is not None:
         checked_folder(output)
     options = PlanOptions(align, reorder, parse_patches(patches))
-    network = api.load_model(
-        model, batch=batch, dims=opt.parse_dims(dim), input_shapes=opt.parse_shapes(input_shape), allow_unknown=allow_unknown
-    )
+    dims, shapes = opt.parse_dims(dim), opt.parse_shapes(input_shape)
+    network = api.load_model(model, batch=batch, dims=dims, input_shapes=shapes, allow_unknown=allow_unknown)
     est = api.estimate(network, hw, precision=precision, runtime=runtime)
-    kernels, weight_bytes = est.prepared.kernels, est.prepared.work.footprint.weight_bytes
-    found = plan_memory(est.prepared.graph, kernels, machine_of(est.hardware), weight_bytes, options)
-    settings = (est.precision or est.main_rate, f"batch {est.batch}", est.runtime.id)
+    found, settings = _planned(est, options), (est.precision or est.main_rate, f"batch {est.batch}", est.runtime.id)
     about = {"model": est.model.name, "hardware": est.hardware.id, "runtime": est.runtime.id, "precision": est.precision}
     as_json = json.dumps({**report.to_dict(found), **about}, allow_nan=False)
     if output is not None:
@@ -68,6 +71,16 @@ def plan(
         emit(as_json, None)
     else:
         report.show_plan(found, report.Heading(est.model.name, est.hardware.name, " · ".join(settings)), console())
+
+
+def _planned(est: "Estimate", options: "PlanOptions") -> "MemoryPlan":
+    """The plan of the kernels of an estimate."""
+    from simulator.machine.params import machine_of
+    from simulator.schedule.plan import plan_memory
+
+    prepared = est.prepared
+    weight_bytes = prepared.work.footprint.weight_bytes
+    return plan_memory(prepared.graph, prepared.kernels, machine_of(est.hardware), weight_bytes, options)
 
 
 def _write(path: Path, plan: "MemoryPlan", as_json: str, title: str) -> None:

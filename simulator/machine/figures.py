@@ -64,6 +64,7 @@ class Figure:
         return f"'{self.text}' counts cycles, but the machine gives no clock"
 
 
+_LEAST = 1e-30  # what must be more than 0 is divided by: below it, times overflow
 _KEYS = ("value", "kind", "source", "note")
 
 
@@ -78,7 +79,7 @@ def _reader(dimension: str, *, zero: bool) -> Callable[[Any], Figure]:
         if "value" not in fields or isinstance(fields["value"], dict | list | bool) or fields["value"] is None:
             raise ValueError("a figure is a quantity, or a mapping with 'value', 'kind', 'source', 'note'")
         quantity = parse(fields["value"], dimension)
-        if quantity.value < 0 or (quantity.value == 0 and not zero):
+        if quantity.value < 0 or (quantity.value < _LEAST and not zero):
             raise ValueError(f"'{fields['value']}' must be {'0 or more' if zero else 'more than 0'}")
         return Figure(quantity.value, quantity.per_cycle, str(fields["value"]), _provenance(fields.get("kind")),
                       fields.get("source"), fields.get("note"))  # fmt: skip

@@ -24,6 +24,7 @@ _WIDER: Mapping[str, tuple[str, ...]] = {
     "fp32": ("fp64",),
     "fp64": (),
 }
+_WIDEST_FIRST = ("fp64", "fp32", "tf32", "bf16", "fp16", "int16", "fp8", "int8", "int4")
 _SPECIAL_SHARE = 0.25  # special functions run at a quarter of the vector rate where the spec says nothing
 _FLOATS = ("fp32", "fp16", "bf16", "int8", "int16", "tf32", "fp8", "int4", "fp64")
 
@@ -47,9 +48,10 @@ class EngineParams:
         return next((r for r in (rate, *_WIDER[rate]) if r in self.macs_per_s), None)
 
     def vector_rate(self, rate: str) -> Number:
-        """Vector operations per second for an element type, at the next wider one where it has no own rate."""
-        name = next((r for r in (rate, *_WIDER[rate]) if r in self.vector_ops_per_s), None)
-        return self.vector_ops_per_s[name] if name else next(iter(self.vector_ops_per_s.values()))
+        """Vector operations per second for an element type: its own rate, the next wider one's, else the widest there is."""
+        name = next((r for r in (rate, *_WIDER[rate], *_WIDEST_FIRST) if r in self.vector_ops_per_s), None)
+        assert name is not None, "an engine has at least one vector rate"
+        return self.vector_ops_per_s[name]
 
 
 @dataclass(frozen=True, slots=True)

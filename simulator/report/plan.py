@@ -55,7 +55,7 @@ def verdict(plan: MemoryPlan) -> Text:
         return Text(f"DOES NOT FIT: {missing}", style="bold red")
     bounded = [f for f in plan.fits if np.isfinite(f.capacity_bytes)]
     if not bounded:
-        return Text.assemble(("fits", "bold green"), ": no memory has a stated capacity")
+        return Text("no memory has a stated capacity: nothing to fit against", style="yellow")
     tight = max(bounded, key=lambda f: f.needs_bytes / f.capacity_bytes)
     left = format_bytes(tight.capacity_bytes - tight.needs_bytes)
     return Text.assemble(("fits", "bold green"), f": fullest is {tight.memory}, {_share(tight)} used, {left} free")

@@ -234,12 +234,13 @@ def _overwriting(graph: Graph, kernel: Kernel, source: TensorSpec, output: Tenso
     others = [i for i in readers if not _is_point_by_point(graph, i)]
     if not others:
         return 0 if aliasing.elementwise and output.elements == source.elements else None
+    op = graph.ops[kernel.main]
     is_depthwise = others == [kernel.main] and kernel.kind is Kind.DEPTHWISE_CONV and len(output.shape) > 2
-    if not is_depthwise or aliasing.depthwise == "copy":
+    if not is_depthwise or aliasing.depthwise == "copy" or op.op_type.startswith("Nhwc"):
         return None
     if aliasing.depthwise == "channel":
         return output.elements // (output.shape[0] * output.shape[1])
-    window = graph.tensors[graph.ops[kernel.main].inputs[1]].shape or (0, 0, 1)
+    window = graph.tensors[op.inputs[3 if op.op_type.startswith("QLinear") else 1]].shape or (0, 0, 1)
     return window[2] * output.elements // (output.shape[0] * output.shape[2])
 
 

@@ -500,7 +500,9 @@ def test_sort_by_what_is_not_known(key: str) -> None:
 def test_per_op_fuses_nothing() -> None:
     fused, single = estimated("resnet50", "--hw", "a100_sxm_80"), estimated("resnet50", "--hw", "a100_sxm_80", "--per-op")
     assert len(single["layers"]) > len(fused["layers"])
-    assert [layer["origin"] for layer in single["layers"] if len(layer["origin"]) > 1] == [["avgpool", "avgpool.flatten"]]  # a view
+    assert [layer["origin"] for layer in single["layers"] if len(layer["origin"]) > 1] == [
+        ["avgpool", "avgpool.flatten"]
+    ]  # a view
     assert single["model"] == fused["model"]
     origins = [sorted(name for layer in found["layers"] for name in layer["origin"]) for found in (fused, single)]
     assert origins[0] == origins[1]

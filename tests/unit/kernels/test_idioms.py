@@ -36,7 +36,8 @@ SILU = [node("Sigmoid", "x", "s1"), node("Mul", "x s1", "y")]
 HARD_SWISH = [node("Add", "x three", "a"), node("Clip", "a zero six", "b"), node("Mul", "x b", "c"), node("Div", "c six", "y")]
 SCALARS = tuple(
     scalar(n, v, "float32")
-    for n, v in (("root2", 1.414), ("rroot2", 0.707), ("one", 1), ("half", 0.5), ("three", 3), ("cubic", 0.0447), ("scale", 0.798),
+    for n, v in (("root2", 1.414), ("rroot2", 0.707), ("one", 1), ("half", 0.5), ("three", 3), ("cubic", 0.0447),
+                 ("scale", 0.798),
                  ("zero", 0), ("six", 6), ("eps", 1e-5), ("two", 2))
 )  # fmt: skip
 

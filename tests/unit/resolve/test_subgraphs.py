@@ -284,3 +284,26 @@ def test_an_omitted_input_of_a_function() -> None:
 
 def test_nodes_are_counted_as_the_file_has_them() -> None:
     assert Model(resolved(branches([flag("c", True)]))).graph.node_count == 3  # the If and both branches
+
+
+def test_two_loops_of_the_same_name_keep_their_own_tensors() -> None:
+    from onnx import helper
+
+    def loop(source: str, made: str, size: int) -> onnx.NodeProto:
+        body = helper.make_graph(
+            [node("MatMul", f"c w{size}", "d")],
+            "body",
+            [value("i", dtype=INT64), value("k", dtype=BOOL), value("c", 1, size)],
+            [value("k", dtype=BOOL), value("d", 1, size)],
+            [weight(f"w{size}", size, size)],
+        )
+        return node("Loop", f"trips _ {source}", made, body=body, name="L")
+
+    graph = resolved(
+        model(
+            [loop("x", "y", 100), loop("z", "v", 10)], [value("x", 1, 100), value("z", 1, 10)], ["y", "v"], [scalar("trips", 5)]
+        )
+    )
+    assert sum(op.repeat for op in graph.ops if op.op_type == "MatMul") == 10
+    assert {shape_of(graph, n) for op in graph.ops if op.op_type == "MatMul" for n in op.outputs} == {(1, 100), (1, 10)}
+    assert len({op.name for op in graph.ops}) == len(graph.ops)
