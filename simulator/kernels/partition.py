@@ -27,6 +27,8 @@ _RATES = {
     "int8": "int8", "uint8": "int8", "int4": "int4", "uint4": "int4", "bool": "int8",
 }  # fmt: skip
 _DEQUANTIZE = "DequantizeLinear"
+_STRIDED = frozenset({"Transpose", "Slice", "Split", "Expand"})
+_CONVOLUTIONS = frozenset({Kind.CONV, Kind.GROUPED_CONV, Kind.DEPTHWISE_CONV})
 _MANY = 200  # kernels looked at before a join is refused: what waits so long may as well wait apart
 OUTSIDE = -1  # stands for whoever reads the graph's outputs
 _WIDTH = ("int4", "int8", "fp8", "int16", "fp16", "bf16", "fp32", "fp64")
@@ -69,6 +71,7 @@ class Partitioner:
         self.works = works
         self.kinds = [kind_of(op, work) for op, work in zip(graph.ops, works, strict=True)]
         self.fold_quantization = "quantize" in fusion
+        self.strided_views = "strided_views" in fusion
         check_fusion(fusion)
         self.rules = [FUSION_RULES[name] for name in fusion if name in FUSION_RULES]
         self.idioms = find_idioms(graph, self.kinds, fusion)
@@ -166,11 +169,18 @@ class Partitioner:
     # ---- placing -------------------------------------------------------------------------------------------------
 
     def is_view(self, index: int) -> bool:
-        """Whether the operator only reads the same bytes another way; a folded DequantizeLinear counts as one."""
+        """Whether the operator only reads the same bytes another way. A folded DequantizeLinear counts as one, and where
+        the runtime reads with strides, a transpose or slice that no convolution needs in one piece.
+        """
         op = self.graph.ops[index]
         if self.kinds[index] is Kind.VIEW:
             return True
-        return self.fold_quantization and op.op_type == _DEQUANTIZE and not self._outputs.intersection(op.outputs)
+        if self._outputs.intersection(op.outputs):
+            return False
+        if op.op_type in _STRIDED and self.strided_views:
+            readers = (r for n in op.outputs for r in self.graph.consumers.get(n, ()))
+            return not any(self.kinds[r] in _CONVOLUTIONS for r in readers)
+        return self.fold_quantization and op.op_type == _DEQUANTIZE
 
     def _place(self, index: int) -> None:
         op = self.graph.ops[index]
@@ -278,12 +288,12 @@ class Partitioner:
 
 
 # all that any runtime fuses: what the bound is reckoned with
-EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS)
+EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views")
 
 
 def check_fusion(names: Sequence[str]) -> None:
     """Refuse names that are neither fusion rules nor idioms."""
-    known = [*FUSION_RULES, *IDIOMS]
+    known = EVERY_FUSION
     for name in names:
         if name not in known:
             raise HardwareError(f"no fusion rule '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
@@ -310,22 +320,32 @@ def _kernel(state: Partitioner, number: int) -> Kernel:
 
 
 def _reads(state: Partitioner, members: list[int]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """Activations and weights that enter the kernel, each once; a view counts as the tensor it looks at."""
+    """Activations and weights that enter the kernel; a view counts as the tensor it looks at, as far as it looks."""
     inside = {n for i in members for n in state.graph.ops[i].outputs}
-    inputs: dict[str, TensorSpec] = {}
-    weights: dict[str, TensorSpec] = {}
+    parts: dict[str, dict[str, int]] = {}  # tensor → what is read of it under which name → elements
     for index in members:
         for position, name in enumerate(state.graph.ops[index].inputs):
             if not name or not _is_read(state, index, position):
                 continue
-            scales = (state.graph.tensors[n] for n in state.scales_of(name))
-            for spec in (_partly_read(state, index, position, state.root(name)), *scales):
-                if spec.name in inside:
-                    continue
-                target = weights if spec.role is Role.WEIGHT else inputs
-                known = target.get(spec.name)
-                target[spec.name] = spec if known is None or spec.elements > known.elements else known
-    return tuple(inputs.values()), tuple(weights.values())
+            root = state.root(name)
+            if root not in inside:
+                read = parts.setdefault(root, {})
+                read[name] = max(read.get(name, 0), _elements_read(state, index, position, name))
+            for scale in state.scales_of(name):
+                parts.setdefault(scale, {})[scale] = state.graph.tensors[scale].elements
+    specs = [_part(state.graph.tensors[root], sum(read.values())) for root, read in parts.items()]
+    return tuple(t for t in specs if t.role is not Role.WEIGHT), tuple(t for t in specs if t.role is Role.WEIGHT)
+
+
+def _elements_read(state: Partitioner, index: int, position: int, name: str) -> int:
+    """Elements of an input that an operator reads: those its rule says, or all that the view shows."""
+    shown = state.graph.tensors[name].elements
+    return min(state.works[index].read_elements.get(position, shown), shown)
+
+
+def _part(spec: TensorSpec, elements: int) -> TensorSpec:
+    """The tensor, as a vector of the elements read where that is not all of it."""
+    return spec if elements >= spec.elements else TensorSpec(spec.name, (elements,), spec.dtype, spec.role)
 
 
 def _is_read(state: Partitioner, index: int, position: int) -> bool:
@@ -335,15 +355,6 @@ def _is_read(state: Partitioner, index: int, position: int) -> bool:
     if index in state.folded and position > 0:
         return position == 2 and state.folded[index] > 0
     return rule is None or rule.role(position) is not Input.CONFIG
-
-
-def _partly_read(state: Partitioner, index: int, position: int, name: str) -> TensorSpec:
-    """The tensor, as a vector of the elements read where the rule says that not all are."""
-    spec = state.graph.tensors[name]
-    elements = state.works[index].read_elements.get(position)
-    if elements is None or elements >= spec.elements:
-        return spec
-    return TensorSpec(spec.name, (elements,), spec.dtype, spec.role)
 
 
 def _writes(state: Partitioner, members: list[int]) -> tuple[TensorSpec, ...]:

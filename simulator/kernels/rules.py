@@ -47,6 +47,8 @@ FusionRule = Callable[[Partition, int], "int | None"]
 FUSION_RULES: Final[dict[str, FusionRule]] = {}
 
 _ELEMENTWISE = frozenset({Kind.POINTWISE, Kind.CAST})
+# what a code generator writes itself; matrix products and pools stay calls of a library
+_GENERATED = _ELEMENTWISE | {Kind.NORM, Kind.SOFTMAX, Kind.REDUCTION}
 
 
 def fusion(name: str) -> Callable[[FusionRule], FusionRule]:
@@ -122,6 +124,17 @@ def pointwise(partition: Partition, index: int) -> int | None:
         return None
     for kernel, feed in _latest_feeds(partition, index):
         if _same_size(partition, index, feed) and partition.kernel_kinds(kernel) - {Kind.COPY, Kind.OTHER}:
+            return kernel
+    return None
+
+
+@fusion("pointwise_chain")
+def pointwise_chain(partition: Partition, index: int) -> int | None:
+    """An element-wise operator joins element-wise kernels and norms, but not matrix products, which library calls run."""
+    if partition.kind(index) not in _ELEMENTWISE and partition.op(index).op_type != "BatchNormalization":
+        return None
+    for kernel, feed in _latest_feeds(partition, index):
+        if _same_size(partition, index, feed) and partition.kernel_kinds(kernel) <= _GENERATED:
             return kernel
     return None
 

@@ -238,7 +238,7 @@ def test_kernels_without_arithmetic_are_counted_in_a_note():
     assert rest([est]).share == pytest.approx(share)
     note = figure([est])[1].note
     assert note is not None
-    assert note.get_text() == f"{out.sum()} copy kernels ({100 * share:.0f} % of the time) have no arithmetic"
+    assert note.get_text() == f"{out.sum()} copy kernels ({100 * share:.2g} % of the time) have no arithmetic"
     assert figure(estimates("mcu"))[1].note is None
 
 

@@ -27,7 +27,7 @@ _UPWARDS: Final[tuple[Literal["bottom", "center", "top"], ...]] = ("bottom", "ce
 _STEP_PX: Final = 3.0  # lines are obstacles as dots this far apart
 _ANGLES_DEG: Final = (0, 45, 135, 180, 315, 225, 90, 270, 22, 158, 338, 202)
 _NEAR_PT: Final = 5.0  # a label within this distance needs no line to what it names
-_REACH_PT: Final = (3.0, 8.0, 15.0, 24.0, 36.0, 50.0, 66.0)
+_REACH_PT: Final = (3.0, 8.0, 15.0, 24.0, 36.0, 50.0, 66.0, 90.0, 120.0)
 _LINE_COST: Final = 0.05  # of hiding one dot of a faint line
 _MARKER_COST: Final = 2.5
 _LEADER_COST: Final = 0.5  # of one dot of the thin line of another label
@@ -273,10 +273,10 @@ def _box(spot: Spot, size: Point) -> Box:
     return Box(pivot, left, bottom, left + width, bottom + height, spot.angle_deg)
 
 
-def around(anchor: Point, radius_pt: float, px_per_pt: float, *, leader: bool = False) -> list[Spot]:
+def around(anchor: Point, radius_pt: float, px_per_pt: float, *, leader: bool = False, farthest_pt: float = np.inf) -> list[Spot]:
     """Places about a marker, the nearest first; with a thin line back to it from some distance on, or everywhere."""
     spots = []
-    for reach in _REACH_PT:
+    for reach in (r for r in _REACH_PT if r <= farthest_pt):
         for rank, angle in enumerate(_ANGLES_DEG):
             cos, sin = _turn(angle)
             distance = (radius_pt + reach) * px_per_pt

@@ -25,6 +25,7 @@ from simulator.report.plots.roofs import Points, Roof, Roofs, machine_name, poin
 from simulator.result.estimate import Estimate
 
 _LEAST_PT2: Final = 7.0  # area of a kernel's marker, whatever its time
+_KERNEL_LABEL_PT: Final = 66.0  # a kernel's label farther from its marker says less than none
 _STAR_PT: Final = 11.0
 _NAME_LENGTH: Final = 24
 _LEAST_SHARE: Final = 0.01  # of the time, for a kernel to be named
@@ -399,7 +400,9 @@ def _label_totals(canvas: _Canvas, placer: Placer, series: Sequence[_Series]) ->
         spots = around(anchor, _STAR_PT / 2, placer.px_per_pt, leader=placer.is_crowded(anchor, _STAR_PT / 2))
         text = f"{one.name}: {style.readable(one.points.total_ops_per_s, f'{canvas.unit}/s')}"
         color = one.color if one.marker else style.INK
-        labels.append(placer.write(text, spots, size_pt=canvas.pt - 0.5, color=color, bold=True))
+        beside = placer.write(text, spots, size_pt=canvas.pt - 0.5, color=color, bold=True)
+        # where the markers crowd, anywhere free: colour and marker still say whose it is
+        labels.append(beside or placer.write(text, placer.corners(), size_pt=canvas.pt - 0.5, color=color, bold=True))
     return _written(labels)
 
 
@@ -414,7 +417,8 @@ def _label_kernels(canvas: _Canvas, placer: Placer, series: Sequence[_Series]) -
                 break
             anchor = placer.pixel(one.points.op_per_byte[first], one.points.ops_per_s[first])
             radius = float(radius_pt[first])
-            spots = around(anchor, radius, placer.px_per_pt, leader=placer.is_crowded(anchor, radius))
+            crowded = placer.is_crowded(anchor, radius)
+            spots = around(anchor, radius, placer.px_per_pt, leader=crowded, farthest_pt=_KERNEL_LABEL_PT)
             times = f" ×{count}" if count > 1 else ""
             text = f"{_short(one.est.work.names[one.points.index[first]])}{times}, {_percent(share)}"
             color = one.color if one.marker else style.INK

@@ -347,3 +347,30 @@ def test_loops_multiply_a_kernels_work() -> None:
     work = work_table(graph, kernels, works, footprint(graph, kernels, 0))
     assert work.macs.sum() == 5 * 64
     assert work.launches.sum() == 5
+
+
+def test_a_code_generator_leaves_products_to_the_library() -> None:
+    graph = conv_bn_relu()
+    assert cut(graph, "pointwise_chain") == [["Conv"], ["BatchNormalization", "Relu"]]
+
+
+def test_strided_views_are_read_in_place_but_not_by_convolutions() -> None:
+    nodes = [
+        node("Transpose", "x", "t", perm=[0, 2, 1]), node("Split", "t", "a b", axis=2, num_outputs=2),
+        node("Add", "a b", "y"),
+    ]  # fmt: skip
+    graph = resolved(model(nodes, [value("x", 2, 6, 5)], ["y"], opset=18))
+    fused = kernel(graph, "strided_views")
+    assert [graph.ops[i].op_type for i in fused.ops] == ["Add"]
+    assert {t.name: t.elements for t in fused.inputs} == {"x": 60}  # two halves of one tensor
+
+    nodes = [node("Transpose", "x", "t", perm=[0, 2, 1]), node("Conv", "t w", "y")]
+    graph = resolved(model(nodes, [value("x", 2, 6, 5)], ["y"], [weight("w", 4, 5, 1)]))
+    assert cut(graph, "strided_views") == [["Transpose"], ["Conv"]]
+
+
+def test_a_slice_is_read_as_far_as_it_goes() -> None:
+    nodes = [node("Slice", "x from to axis", "s"), node("Relu", "s", "y")]
+    graph = resolved(model(nodes, [value("x", 10, 8)], ["y"], [ints("from", 0), ints("to", 3), ints("axis", 0)]))
+    fused = kernel(graph, "strided_views")
+    assert {t.name: t.elements for t in fused.inputs} == {"x": 24}
