@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from simulator.estimator import estimate as _estimate
 from simulator.io.hardware_reader import load_runtime, load_spec
 from simulator.io.onnx_reader import parse_model, read_onnx
+from simulator.machine.params import machine_of
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.resolve.dims import DimOptions
 from simulator.resolve.resolver import resolve
 from simulator.result.estimate import Estimate
+
+if TYPE_CHECKING:
+    from simulator.schedule.plan import MemoryPlan
 
 
 def load_model(
@@ -103,4 +108,29 @@ def estimate(
     return _estimate(network, spec, profile, precision=precision, overlap=overlap)
 
 
-__all__ = ["estimate", "load_hardware", "load_model"]
+def plan(
+    est: Estimate,
+    *,
+    reorder: bool = False,
+    patches: tuple[tuple[int, int], int] | None = None,
+    alignment_bytes: int = 16,
+) -> "MemoryPlan":
+    """Lifetimes, peaks and addresses of the activations of an estimated network.
+
+    Args:
+        est: an estimate: its kernels, precision and machine are planned for.
+        reorder: run the kernels in the order of lowest peak that is found.
+        patches: ((rows, columns), n): run the first n kernels on a grid of patches.
+        alignment_bytes: addresses are multiples of this.
+
+    Raises:
+        UsageError: patches that do not fit the network.
+    """
+    from simulator.schedule.plan import PlanOptions, plan_memory  # the planner is not small, and estimates do without
+
+    options = PlanOptions(alignment_bytes, reorder, patches)
+    weights = est.work.footprint.weight_bytes
+    return plan_memory(est.prepared.graph, est.prepared.kernels, machine_of(est.hardware), weights, options)
+
+
+__all__ = ["estimate", "load_hardware", "load_model", "plan"]

@@ -13,8 +13,7 @@ from simulator.cli.output import checked_folder, console, emit, say
 from simulator.errors import UsageError
 
 if TYPE_CHECKING:
-    from simulator.result.estimate import Estimate
-    from simulator.schedule.plan import MemoryPlan, PlanOptions
+    from simulator.schedule.plan import MemoryPlan
 
 _PATCHES = re.compile(r"(\d+)x(\d+):(\d+)")
 
@@ -54,15 +53,14 @@ def plan(
     """Say what of MODEL fits HW's memories and by how much, what fills them, and what would take less."""
     from simulator import api
     from simulator.report import plan as report
-    from simulator.schedule.plan import PlanOptions
 
     if output is not None:
         checked_folder(output)
-    options = PlanOptions(align, reorder, parse_patches(patches))
     dims, shapes = opt.parse_dims(dim), opt.parse_shapes(input_shape)
     network = api.load_model(model, batch=batch, dims=dims, input_shapes=shapes, allow_unknown=allow_unknown)
     est = api.estimate(network, hw, precision=precision, runtime=runtime)
-    found, settings = _planned(est, options), (est.precision or est.main_rate, f"batch {est.batch}", est.runtime.id)
+    found = api.plan(est, reorder=reorder, patches=parse_patches(patches), alignment_bytes=align)
+    settings = (est.precision or est.main_rate, f"batch {est.batch}", est.runtime.id)
     about = {"model": est.model.name, "hardware": est.hardware.id, "runtime": est.runtime.id, "precision": est.precision}
     as_json = json.dumps({**report.to_dict(found), **about}, allow_nan=False)
     if output is not None:
@@ -71,16 +69,6 @@ def plan(
         emit(as_json, None)
     else:
         report.show_plan(found, report.Heading(est.model.name, est.hardware.name, " · ".join(settings)), console())
-
-
-def _planned(est: "Estimate", options: "PlanOptions") -> "MemoryPlan":
-    """The plan of the kernels of an estimate."""
-    from simulator.machine.params import machine_of
-    from simulator.schedule.plan import plan_memory
-
-    prepared = est.prepared
-    weight_bytes = prepared.work.footprint.weight_bytes
-    return plan_memory(prepared.graph, prepared.kernels, machine_of(est.hardware), weight_bytes, options)
 
 
 def _write(path: Path, plan: "MemoryPlan", as_json: str, title: str) -> None:
