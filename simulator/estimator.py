@@ -78,7 +78,7 @@ def estimate(
     fits = fit(machine, prepared.work.footprint)
     return Estimate(
         model, hardware, runtime, precision, policy, prepared, tuple(e.id for e in placement), cost, kernel_s, kernel_j,
-        latency, bound, energy, parts, fits, _warnings(model, hardware, prepared.work, widened, energy),
+        latency, bound, energy, parts, fits, _warnings(model, hardware, runtime, prepared.work, widened, energy),
     )  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def _energy(
 
 
 def _warnings(
-    model: Model, hardware: HardwareSpec, work: WorkTable, widened: Mapping[str, str], energy: float | None
+    model: Model, hardware: HardwareSpec, runtime: RuntimeSpec, work: WorkTable, widened: Mapping[str, str], energy: float | None
 ) -> tuple[str, ...]:
     """What a reader must know beside the numbers, the most important first."""
     found = [*model.graph.notes, *_gaps(model)]
@@ -121,6 +121,8 @@ def _warnings(
     strange = sorted({r for r, n in zip(work.rates, work.vector_ops, strict=True) if n and engine.native(r) is None})
     if strange:
         found.append(f"{hardware.id} has no rate for element-wise work in {', '.join(strange)}: taken at that of its widest type")
+    if hardware.runtime is None and runtime.id == "ideal":
+        found.append(f"{hardware.id} names no runtime: the ideal one, at data-sheet rates without overhead")
     unlimited = [m.id for m in hardware.memories if m.capacity is None and m.holds]
     if unlimited:
         found.append(f"capacity of {', '.join(unlimited)} is not given: taken as enough")
