@@ -12,7 +12,7 @@ from simulator.cost.limits import Limits
 from simulator.cost.table import CostTable, cost_table
 from simulator.errors import UsageError, did_you_mean
 from simulator.kernels.partition import EVERY_FUSION, partition
-from simulator.machine.params import Machine, machine_of, require_rate
+from simulator.machine.params import SPECIAL_SHARE, EngineParams, Machine, machine_of, require_rate
 from simulator.machine.runtime import Profile, RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
@@ -78,7 +78,8 @@ def estimate(
     fits = fit(machine, prepared.work.footprint)
     return Estimate(
         model, hardware, runtime, precision, policy, prepared, tuple(e.id for e in placement), cost, kernel_s, kernel_j,
-        latency, bound, energy, parts, fits, _warnings(model, hardware, runtime, prepared.work, widened, energy),
+        latency, bound, energy, parts, fits,
+        _warnings(model, hardware, runtime, prepared.work, placement, widened, energy),
     )  # fmt: skip
 
 
@@ -112,28 +113,51 @@ def _energy(
 
 
 def _warnings(
-    model: Model, hardware: HardwareSpec, runtime: RuntimeSpec, work: WorkTable, widened: Mapping[str, str], energy: float | None
+    model: Model,
+    hardware: HardwareSpec,
+    runtime: RuntimeSpec,
+    work: WorkTable,
+    placement: tuple[EngineParams, ...],
+    widened: Mapping[str, str],
+    energy: float | None,
 ) -> tuple[str, ...]:
     """What a reader must know beside the numbers, the most important first."""
     found = [*model.graph.notes, *_gaps(model)]
     found += [f"{hardware.id} has no {narrow} rate: computed in {wide}" for narrow, wide in widened.items()]
-    engine = machine_of(hardware).engines[0]
-    strange = sorted({r for r, n in zip(work.rates, work.vector_ops, strict=True) if n and engine.native(r) is None})
-    if strange:
-        found.append(f"{hardware.id} has no rate for element-wise work in {', '.join(strange)}: taken at that of its widest type")
     if hardware.runtime is None and runtime.id == "ideal":
         found.append(f"{hardware.id} names no runtime: the ideal one, at data-sheet rates without overhead")
-    unlimited = [m.id for m in hardware.memories if m.capacity is None and m.holds]
+    machine = machine_of(hardware)
+    homes = {m.id for weights in (True, False) for m in machine.homes(weights)}
+    unlimited = [m.id for m in hardware.memories if m.capacity is None and m.id in homes]
     if unlimited:
         found.append(f"capacity of {', '.join(unlimited)} is not given: taken as enough")
     if energy is None:
         found.append(f"{hardware.id} has no energy figures for all of this work: energy is not estimated")
     elif hardware.power.active is None and hardware.power.static is None:
         found.append(f"{hardware.id} has no static power: energy is arithmetic and data movement only")
+    found += _assumed_rates(hardware, work, placement)
     unsourced = hardware.unsourced()
     if unsourced:
         found.append(f"{len(unsourced)} figure(s) of {hardware.id} have no source: {_some(unsourced)}")
     return tuple(dict.fromkeys(found))
+
+
+def _assumed_rates(hardware: HardwareSpec, work: WorkTable, placement: tuple[EngineParams, ...]) -> list[str]:
+    """What stands in for rates that the machine's file leaves out and this work needs."""
+    found = []
+    vector, special = work.vector_ops > 0, work.special_ops > 0
+    strange = {r for r, n, e in zip(work.rates, vector, placement, strict=True) if n and e.native_vector(r) is None}
+    if strange:
+        types = ", ".join(sorted(strange))
+        found.append(f"{hardware.id} has no rate for element-wise work in {types}: taken at that of its widest type")
+    for engine in hardware.engines:
+        here = np.array([e.id == engine.id for e in placement], bool)
+        if not engine.vector and vector[here].any():
+            found.append(f"{hardware.id} gives no vector rate: an element-wise operation is taken to cost a MAC")
+        if engine.special is None and special[here].any():
+            assumed = f"{SPECIAL_SHARE:.0%} of its fp32 vector rate"
+            found.append(f"{hardware.id} gives no rate of special functions (exp, erf, …): taken as {assumed}")
+    return found
 
 
 def _gaps(model: Model) -> list[str]:

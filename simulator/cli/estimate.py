@@ -48,13 +48,7 @@ def estimate(
         raise UsageError(f"--sort {sort}: not one of {', '.join(SORT_KEYS)}{did_you_mean(sort, SORT_KEYS)}")
     if output is not None:
         checked_folder(output)
-    network = api.load_model(
-        model,
-        batch=batch,
-        dims=opt.parse_dims(dim),
-        input_shapes=opt.parse_shapes(input_shape),
-        allow_unknown=allow_unknown,
-    )
+    network = opt.load_model(model, batch, dim, input_shape, allow_unknown=allow_unknown)
     est = api.estimate(network, hw, precision=precision, overlap=overlap, runtime=runtime, per_op=per_op)
     view = tables.View(top, sort)
     if format is Format.JSON:
@@ -92,8 +86,7 @@ def roofline(
     from simulator.report.plots.save import save
 
     checked_folder(output)
-    dims, shapes = opt.parse_dims(dim), opt.parse_shapes(input_shape)
-    networks = [api.load_model(m, batch=batch, dims=dims, input_shapes=shapes, allow_unknown=allow_unknown) for m in models]
+    networks = [opt.load_model(m, batch, dim, input_shape, allow_unknown=allow_unknown) for m in models]
     machines = [api.load_hardware(h) for h in hw]
     estimates = [api.estimate(n, m, precision=precision, runtime=runtime) for m in machines for n in networks]
     save(figure(estimates)[0], output)

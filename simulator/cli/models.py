@@ -25,12 +25,9 @@ def list_() -> None:
 @app.command()
 def show(model: opt.Model, batch: opt.Batch = None, dim: opt.Dim = None, input_shape: opt.InputShape = None) -> None:
     """Show the counts of a network: parameters, MACs, activations, model size by precision."""
-    from simulator import api
     from simulator.report.catalogue import show_model
 
-    network = api.load_model(
-        model, batch=batch, dims=opt.parse_dims(dim), input_shapes=opt.parse_shapes(input_shape), allow_unknown=True
-    )
+    network = opt.load_model(model, batch, dim, input_shape, allow_unknown=True)
     console().print(show_model(network))
 
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from simulator.errors import UsageError
+
+if TYPE_CHECKING:
+    from simulator.model import Model as LoadedModel
 
 
 def complete_hardware(incomplete: str) -> list[str]:
@@ -70,6 +73,16 @@ Overlap = Annotated[
 ]
 AllowUnknown = Annotated[bool, typer.Option("--allow-unknown", help="Count operators without a rule by their bytes and go on")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to this file")]
+
+
+def load_model(
+    model: str, batch: int | None, dim: list[str] | None, input_shape: list[str] | None, *, allow_unknown: bool
+) -> "LoadedModel":
+    """The network that MODEL and its options name."""
+    from simulator import api
+
+    dims, shapes = parse_dims(dim), parse_shapes(input_shape)
+    return api.load_model(model, batch=batch, dims=dims, input_shapes=shapes, allow_unknown=allow_unknown)
 
 
 def parse_dims(items: Iterable[str] | None) -> dict[str, int]:

@@ -56,8 +56,7 @@ def plan(
 
     if output is not None:
         checked_folder(output)
-    dims, shapes = opt.parse_dims(dim), opt.parse_shapes(input_shape)
-    network = api.load_model(model, batch=batch, dims=dims, input_shapes=shapes, allow_unknown=allow_unknown)
+    network = opt.load_model(model, batch, dim, input_shape, allow_unknown=allow_unknown)
     est = api.estimate(network, hw, precision=precision, runtime=runtime)
     found = api.plan(est, reorder=reorder, patches=parse_patches(patches), alignment_bytes=align)
     settings = (est.precision or est.main_rate, f"batch {est.batch}", est.runtime.id)

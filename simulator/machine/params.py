@@ -25,8 +25,8 @@ _WIDER: Mapping[str, tuple[str, ...]] = {
     "fp64": (),
 }
 _WIDEST_FIRST = ("fp64", "fp32", "tf32", "bf16", "fp16", "int16", "fp8", "int8", "int4")
-_SPECIAL_SHARE = 0.25  # special functions run at a quarter of the vector rate where the spec says nothing
-_FLOATS = ("fp32", "fp16", "bf16", "int8", "int16", "tf32", "fp8", "int4", "fp64")
+SPECIAL_SHARE = 0.25  # of the fp32 vector rate, where the spec says nothing: 16 to 64 lanes in GV100 and GA100
+_VECTOR_FROM = ("fp32", "fp16", "bf16", "int8", "int16", "tf32", "fp8", "int4", "fp64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,15 @@ class EngineParams:
 
     def native(self, rate: str) -> str | None:
         """The rate a kernel of element type `rate` runs at: its own or the next wider one; None without any."""
-        return next((r for r in (rate, *_WIDER[rate]) if r in self.macs_per_s), None)
+        return _native(self.macs_per_s, rate)
+
+    def native_vector(self, rate: str) -> str | None:
+        """The same for vector operations."""
+        return _native(self.vector_ops_per_s, rate)
 
     def vector_rate(self, rate: str) -> Number:
         """Vector operations per second for an element type: its own rate, the next wider one's, else the widest there is."""
-        name = next((r for r in (rate, *_WIDER[rate], *_WIDEST_FIRST) if r in self.vector_ops_per_s), None)
-        assert name is not None, "an engine has at least one vector rate"
-        return self.vector_ops_per_s[name]
+        return _vector_rate(self.vector_ops_per_s, rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,16 @@ def machine_of(spec: HardwareSpec) -> Machine:
     )
 
 
+def _native(rates: Mapping[str, Number], rate: str) -> str | None:
+    return next((r for r in (rate, *_WIDER[rate]) if r in rates), None)
+
+
+def _vector_rate(rates: Mapping[str, Number], rate: str) -> Number:
+    name = _native(rates, rate) or next((r for r in _WIDEST_FIRST if r in rates), None)
+    assert name is not None, "an engine has at least one vector rate"
+    return rates[name]
+
+
 def _optional(figure: Figure | None) -> float | None:
     return figure.value if figure else None
 
@@ -112,9 +124,9 @@ def _engine(engine: Engine) -> EngineParams:
     peaks: dict[str, Number] = {rate: figure.rate(clock) for rate, figure in engine.peak.items()}
     vector: dict[str, Number] = {rate: figure.rate(clock) for rate, figure in engine.vector.items()}
     if not vector:  # one lane operation in the place of one MAC
-        rate = next(r for r in _FLOATS if r in peaks)
+        rate = next(r for r in _VECTOR_FROM if r in peaks)
         vector = {rate: peaks[rate]}
-    special = engine.special.rate(clock) if engine.special else _SPECIAL_SHARE * max(float(np.max(v)) for v in vector.values())
+    special = engine.special.rate(clock) if engine.special else SPECIAL_SHARE * _vector_rate(vector, "fp32")
     sustained = engine.sustained_clock.value / clock if engine.sustained_clock and clock else 1.0
     return EngineParams(
         engine.id, engine.kind, peaks, vector, special, sustained,

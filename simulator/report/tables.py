@@ -125,8 +125,8 @@ def _fit_line(fit: Fit) -> Text:
 
 def _intensity(est: Estimate) -> str:
     moved = float(est.work.total_bytes.sum())
-    value = float(est.work.ops.sum()) / moved if moved else float("inf")
-    return f"{value:.3g} OP/byte (ridge {est.ridge_op_per_byte:.3g})"
+    value = f"{float(est.work.ops.sum()) / moved:.3g}" if moved else "–"
+    return f"{value} OP/byte (ridge {est.ridge_op_per_byte:.3g})"
 
 
 def kernel_table(est: Estimate, view: View, width: int) -> Table:

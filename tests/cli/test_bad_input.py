@@ -15,6 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto
 from support.graphs import anything, model, node, value, weight
+from support.machines import MACHINE_FILE
 
 from tests.cli.command import Done, environment, estimated, good, sim, strict
 
@@ -153,21 +154,11 @@ WRONG_NETWORKS = (
 
 # ---- machines -----------------------------------------------------------------------------------------------------------
 
-MACHINE = """schema: 1
-id: mine
-name: Mine
-class: cpu
-engines:
-  - {id: core, kind: simd, peak: {fp32: 1 TFLOP/s}}
-memories:
-  - {id: dram, kind: dram, capacity: 1 GiB, bandwidth: 10 GB/s}
-"""
-
 
 def machine(name: str, old: str, new: str, *words: str, args: Sequence[str] = (), faults: int = 1) -> Bad:
-    """The machine above with one thing wrong."""
-    assert old in MACHINE
-    content = MACHINE.replace(old, new, 1)
+    """A sound machine with one thing wrong."""
+    assert old in MACHINE_FILE
+    content = MACHINE_FILE.replace(old, new, 1)
     return Bad(name, ("estimate", "ds_cnn", "--hw", "mine.yaml", *args), words, {"mine.yaml": text(content)}, faults)
 
 

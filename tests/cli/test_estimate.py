@@ -14,6 +14,7 @@ import onnx
 import pytest
 from rich.cells import cell_len
 from support.graphs import model, node, value, weight
+from support.machines import MACHINE_FILE
 
 from simulator.io.hardware_reader import hardware_ids
 from simulator.result.metrics import METRICS, SORT_KEYS
@@ -601,19 +602,15 @@ def test_modes(hardware: str) -> None:
 
 # ---- warnings -----------------------------------------------------------------------------------------------------------
 
-MINIMAL = """schema: 1
-id: mine
-name: Mine
-class: cpu
-engines:
-  - {id: core, kind: simd, peak: {fp32: 1 TFLOP/s}}
-memories:
-  - {id: dram, kind: dram, bandwidth: 10 GB/s}
-"""
+MINIMAL = MACHINE_FILE.replace("capacity: 1 GiB, ", "")
 
 
 def unknown_op() -> onnx.ModelProto:
     return one_matmul(op_type="Fancy", domain="com.acme")
+
+
+def activations() -> onnx.ModelProto:
+    return model([node("Relu", "x", "r"), node("Exp", "r", "y")], [value("x", 4, 8)], ["y"])
 
 
 def data_dependent() -> onnx.ModelProto:
@@ -626,11 +623,13 @@ def data_dependent() -> onnx.ModelProto:
         (open_model, ["--hw", "t4"], ["assumed seq = 128", "assumed batch = 1"]),
         (one_matmul, ["--hw", "t4"], ["t4 has no energy figures"]),
         (one_matmul, ["--hw", "mine.yaml"], ["2 figure(s) of mine have no source", "engines.core.peak.fp32"]),
+        (one_matmul, ["--hw", "mine.yaml"], ["mine names no runtime", "capacity of dram is not given"]),
+        (activations, ["--hw", "mine.yaml"], ["mine gives no vector rate", "mine gives no rate of special functions", "25%"]),
         (one_matmul, ["--hw", "mine.yaml", "--precision", "int8"], ["mine has no int8 rate: computed in fp32"]),
         (unknown_op, ["--hw", "t4", "--allow-unknown"], ["operators without a rule", "Fancy"]),
         (data_dependent, ["--hw", "t4"], ["1 shape(s) depend on data"]),
     ],
-    ids=["assumed", "energy", "source", "widened", "unknown", "data"],
+    ids=["assumed", "energy", "source", "limits", "rates", "widened", "unknown", "data"],
 )
 def test_warnings_appear_everywhere(
     proto: Any, options: Sequence[str], words: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

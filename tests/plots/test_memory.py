@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from support.figures import drawn_at
 from support.graphs import loaded, model, value
 
 import simulator as sim
@@ -93,23 +93,16 @@ def test_axes_have_units_and_culprits_names(drawn) -> None:
 @pytest.mark.parametrize("dpi", [100, 200])
 def test_no_text_overlaps_another_or_leaves_the_figure(drawn, dpi) -> None:
     _, fig, artists = drawn
-    before = fig.dpi
-    fig.dpi = dpi
-    try:
-        renderer = RendererAgg(*fig.bbox.size, dpi)
-        with style.context():
-            fig.draw(renderer)
-            (ax,) = fig.axes
-            texts = [*artists.labels, artists.title, ax.xaxis.label, ax.yaxis.label]
-            extents = [Text.get_window_extent(text, renderer) for text in texts]
-            extents.append(artists.legend.get_window_extent(renderer))
-    finally:
-        fig.dpi = before
+    with drawn_at(fig, dpi) as renderer:
+        (ax,) = fig.axes
+        texts = [*artists.labels, artists.title, ax.xaxis.label, ax.yaxis.label]
+        extents = [Text.get_window_extent(text, renderer) for text in texts]
+        extents.append(artists.legend.get_window_extent(renderer))
     for box in extents:
         assert box.x0 >= -1
         assert box.y0 >= -1
-        assert box.x1 <= fig.bbox.width * dpi / before + 1
-        assert box.y1 <= fig.bbox.height * dpi / before + 1
+        assert box.x1 <= fig.get_figwidth() * dpi + 1
+        assert box.y1 <= fig.get_figheight() * dpi + 1
     for one, other in combinations(extents, 2):
         wide = min(one.x1, other.x1) - max(one.x0, other.x0)
         high = min(one.y1, other.y1) - max(one.y0, other.y0)

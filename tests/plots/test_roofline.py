@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from support.figures import drawn_at
 
 import simulator as sim
 from simulator.errors import NotFoundError, OutputError, UsageError
@@ -99,26 +100,19 @@ def box_of(text: Text, renderer: RendererAgg) -> Box:
 @pytest.mark.parametrize("dpi", [100, 200, 300])
 def test_no_text_overlaps_another_or_leaves_the_figure(drawn, dpi):
     _, fig, artists = drawn
-    before = fig.dpi
-    fig.dpi = dpi
-    try:
-        renderer = RendererAgg(*fig.bbox.size, dpi)
-        with style.context():
-            fig.draw(renderer)
-            (ax,) = fig.axes
-            texts = [*artists.labels, artists.title, ax.xaxis.label, ax.yaxis.label, *([artists.note] if artists.note else [])]
-            for axis in (ax.xaxis, ax.yaxis):
-                low, high = axis.get_view_interval()
-                texts += [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
-            boxes = {}
-            for text in texts:
-                plain = text in (ax.yaxis.label,)
-                extent = Text.get_window_extent(text, renderer)
-                whole = Box((0, 0), extent.x0, extent.y0, extent.x1, extent.y1)
-                boxes[text] = whole if plain or not text.get_rotation() else box_of(text, renderer)
-            legend = artists.legend.get_window_extent(renderer)
-    finally:
-        fig.dpi = before
+    with drawn_at(fig, dpi) as renderer:
+        (ax,) = fig.axes
+        texts = [*artists.labels, artists.title, ax.xaxis.label, ax.yaxis.label, *([artists.note] if artists.note else [])]
+        for axis in (ax.xaxis, ax.yaxis):
+            low, high = axis.get_view_interval()
+            texts += [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+        boxes = {}
+        for text in texts:
+            plain = text in (ax.yaxis.label,)
+            extent = Text.get_window_extent(text, renderer)
+            whole = Box((0, 0), extent.x0, extent.y0, extent.x1, extent.y1)
+            boxes[text] = whole if plain or not text.get_rotation() else box_of(text, renderer)
+        legend = artists.legend.get_window_extent(renderer)
     named = [(text.get_text(), box) for text, box in boxes.items()]
     named.append(("legend", Box((0, 0), legend.x0, legend.y0, legend.x1, legend.y1)))
     clashes = [(a, b) for (a, one), (b, other) in combinations(named, 2) if overlap(one.grown(-0.5), other.grown(-0.5))]

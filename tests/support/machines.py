@@ -5,6 +5,15 @@ from typing import Any
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 
+MACHINE_FILE = """schema: 1
+id: mine
+name: Mine
+class: cpu
+engines:
+  - {id: core, kind: simd, peak: {fp32: 1 TFLOP/s}}
+memories:
+  - {id: dram, kind: dram, capacity: 1 GiB, bandwidth: 10 GB/s}
+"""
 EVERYTHING = ("batch_norm", "activation", "residual", "gate", "pointwise", "quantize")
 
 
