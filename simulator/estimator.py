@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.bound import bound_s
-from simulator.cost.limits import Limits
+from simulator.cost.limits import Limits, limits_of
 from simulator.cost.table import CostTable, cost_table
 from simulator.errors import UsageError, did_you_mean
 from simulator.kernels.partition import EVERY_FUSION, partition
 from simulator.machine.params import SPECIAL_SHARE, EngineParams, Machine, machine_of, require_rate
-from simulator.machine.runtime import Profile, RuntimeSpec
+from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.result.estimate import Estimate
@@ -66,14 +66,13 @@ def estimate(
     prepared = prepare(model, precision, runtime.fusion)
     machine = machine_of(hardware)
     widened = require_rate(machine, prepared.work.mac_rates, precision)
-    placement = place(prepared.work, machine)
-    profile = runtime.profile(hardware.engines[0].kind)
-    cost = cost_table(prepared.work, machine, Limits(profile, runtime.measured_limits), placement)
-    terms = Terms(cost.compute_s, cost.memory_s, cost.overhead_s, profile.overlap.value, profile.asynchronous)
-    kernel_s, total = POLICIES[policy](terms)
-    latency = float(total) + _fixed_s(machine, profile)
+    limits = limits_of(runtime, machine)
+    placement = place(prepared.work, machine, limits.profiles)
+    cost = cost_table(prepared.work, machine, limits, placement)
+    kernel_s, total = POLICIES[policy](Terms.of(cost))
+    latency = float(total) + _fixed_s(machine, limits)
     fused = prepare(model, precision, EVERY_FUSION).work
-    bound = float(bound_s(fused, machine, profile, place(fused, machine)))
+    bound = float(bound_s(fused, machine, place(fused, machine)))
     energy, parts, kernel_j = _energy(cost, machine, kernel_s, latency)
     fits = fit(machine, prepared.work.footprint)
     return Estimate(
@@ -83,8 +82,9 @@ def estimate(
     )  # fmt: skip
 
 
-def _fixed_s(machine: Machine, profile: Profile) -> float:
-    """What every inference pays once, whatever the network."""
+def _fixed_s(machine: Machine, limits: Limits) -> float:
+    """What every inference pays once, whatever the network: on the machine, and on the first engine that the runtime uses."""
+    profile = next(iter(limits.profiles.values()))
     return float(machine.inference_overhead_s) + float(profile.inference_overhead.seconds(machine.clock_hz))
 
 

@@ -38,8 +38,10 @@ def show(hw: HardwareArgument) -> None:
 def check(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="YAML files to check")]) -> None:
     """Check YAML files: every fault with file, line and path."""
     from simulator import api
+    from simulator.cost.limits import limits_of
     from simulator.errors import HardwareError, SimulatorError
     from simulator.io.hardware_reader import load_runtime
+    from simulator.machine.params import machine_of
 
     faults = []
     for file in files:
@@ -47,7 +49,7 @@ def check(files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Y
             spec = api.load_hardware(file)
             for mode in spec.modes:
                 api.load_hardware(f"{file}:{mode}")
-            load_runtime(spec.runtime or "ideal").profile(spec.engines[0].kind)
+            limits_of(load_runtime(spec.runtime or "ideal"), machine_of(spec))
         except SimulatorError as error:
             faults.append(str(error))
             continue

@@ -8,23 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.compute import compute_parts_s
-from simulator.cost.limits import Limits
+from simulator.cost.limits import IDEAL
 from simulator.cost.traffic import level_bytes
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine
-from simulator.machine.runtime import Profile
 from simulator.workload import WorkTable, total
 
 Array = NDArray[np.float64]
 
 
-def bound_s(work: WorkTable, machine: Machine, profile: Profile, placement: tuple[EngineParams, ...]) -> Array:
+def bound_s(work: WorkTable, machine: Machine, placement: tuple[EngineParams, ...]) -> Array:
     """Lower bound of the latency, shape (...).
 
     `work` must be that of the graph with everything fused that any runtime fuses, so that the bound does not depend on
-    the runtime. `profile` only completes the limits; no constant of it is used.
+    the runtime.
     """
-    units = compute_parts_s(work, Limits(profile, ideal=True), placement)
+    units = compute_parts_s(work, IDEAL, placement)
     compute = np.maximum(np.maximum(total(units[0]), total(units[1])), total(units[2]))
     return np.asarray(np.maximum(compute, minimal_memory_s(work, machine)))
 

@@ -27,16 +27,15 @@ def compute_parts_s(work: WorkTable, limits: Limits, placement: tuple[EnginePara
 
     The ideal limits take every efficiency as 1 and the highest clock, others the sustained one.
     """
-    ideal = limits.ideal
     matrix = work.macs / gather(placement, work, lambda e, rate, kind: _mac_rate(e, rate, kind, limits))
-    share = 1.0 if ideal else limits.profile.vector_efficiency.value
-    vector_rates = gather(placement, work, lambda e, rate, _: e.vector_rate(rate) * _clock(e, ideal=ideal))
-    special_rates = gather(placement, work, lambda e, *_: e.special_ops_per_s * _clock(e, ideal=ideal))
-    return matrix, work.vector_ops / (vector_rates * share), work.special_ops / (special_rates * share)
+    vector_rates = gather(placement, work, lambda e, rate, _: e.vector_rate(rate) * _share(e, limits))
+    special_rates = gather(placement, work, lambda e, *_: e.special_ops_per_s * _share(e, limits))
+    return matrix, work.vector_ops / vector_rates, work.special_ops / special_rates
 
 
-def _clock(engine: EngineParams, *, ideal: bool) -> Number:
-    return 1.0 if ideal else engine.sustained
+def _share(engine: EngineParams, limits: Limits) -> Number:
+    """Fraction of a vector or special-function peak that is reached."""
+    return 1.0 if limits.ideal else engine.sustained * limits.of(engine).vector_efficiency.value
 
 
 def _mac_rate(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Number:
@@ -45,7 +44,7 @@ def _mac_rate(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Nu
     peak = engine.macs_per_s[native]
     if limits.ideal:
         return peak
-    efficiency = limits.profile.efficiency_of(kind)
+    efficiency = limits.of(engine).efficiency_of(kind)
     if not limits.measured:
         return peak * engine.sustained * efficiency
     return peak * np.minimum(engine.sustained * efficiency, engine.achieved.get(native, 1.0))

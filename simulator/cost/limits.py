@@ -1,17 +1,46 @@
 """How near a runtime comes to the machine's peaks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from simulator.machine.runtime import Profile
+from simulator.errors import UsageError
+from simulator.machine.params import EngineParams, Machine
+from simulator.machine.runtime import Profile, RuntimeSpec
+
+_NONE: Mapping[str, Profile] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How near to the machine's peaks: the expected answer uses a runtime's efficiencies, the bound none.
+    """How near to the machine's peaks: the expected answer uses a runtime's efficiencies, the bound (`IDEAL`) none.
 
-    `measured` lets fractions that the machine file states as measured lower them further.
+    `profiles` are those of the engines that the runtime runs on, by engine id. `measured` lets fractions that the
+    machine file states as measured lower them further.
     """
 
-    profile: Profile
+    profiles: Mapping[str, Profile]
     measured: bool = True
     ideal: bool = False
+
+    def of(self, engine: EngineParams) -> Profile:
+        """How the runtime uses an engine."""
+        return self.profiles[engine.id]
+
+
+IDEAL = Limits(_NONE, ideal=True)
+
+
+def limits_of(runtime: RuntimeSpec, machine: Machine) -> Limits:
+    """The limits of a runtime on a machine.
+
+    Raises:
+        UsageError: the runtime runs on none of its engines.
+    """
+    profiles = {e.id: p for e in machine.engines if (p := runtime.profile(e.kind)) is not None}
+    if not profiles:
+        kinds = ", ".join(dict.fromkeys(e.kind for e in machine.engines))
+        raise UsageError(
+            f"runtime '{runtime.id}' does not run on an engine of kind '{kinds}' (it runs on: {', '.join(runtime.profiles)})"
+        )
+    return Limits(profiles, runtime.measured_limits)

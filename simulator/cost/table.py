@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 class CostTable:
     """Times in s and energies in J of every kernel, shape (..., n_kernels).
 
+    `overlap` is the runtime's share θ of hidden time, `asynchronous` whether launches hide behind a busy device.
     `bytes_by_level` and `s_by_level` are keyed by memory id. `memory_s` combines the levels with the runtime's overlap.
     Energies are None where the machine gives no figures for them.
     """
@@ -31,6 +32,8 @@ class CostTable:
     compute_s: Array
     memory_s: Array
     overhead_s: Array
+    overlap: Array
+    asynchronous: NDArray[np.bool_]
     bytes_by_level: Mapping[str, Array]
     s_by_level: Mapping[str, Array]
     compute_j: Array | None
@@ -40,14 +43,15 @@ class CostTable:
 def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> CostTable:
     """Cost of every kernel. `placement` is the engine that runs each of them."""
     moved = level_bytes(work, machine)
-    seconds = level_s(moved, machine, limits)
-    theta = 1.0 if limits.ideal else limits.profile.overlap.value
+    profiles = [limits.of(engine) for engine in placement]
+    theta = np.array([p.overlap.value for p in profiles], np.float64)
+    seconds = level_s(moved, machine, limits, np.array([p.bandwidth.value for p in profiles], np.float64))
     longest = np.zeros(len(work))
     total = np.zeros(len(work))
     for level in seconds.values():
         longest, total = np.maximum(longest, level), total + level
     memory_s = longest + (1.0 - theta) * (total - longest)
-    overhead_s = work.launches * (0.0 if limits.ideal else limits.profile.kernel_overhead.seconds(machine.clock_hz))
+    overhead_s = work.launches * np.array([p.kernel_overhead.seconds(machine.clock_hz) for p in profiles], np.float64)
     busy_s = compute_s(work, limits, placement)
     compute_j, memory_j = kernel_energy(work, machine, placement, moved)
     shape = np.broadcast_shapes(busy_s.shape, memory_s.shape, overhead_s.shape)
@@ -55,6 +59,8 @@ def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tup
         compute_s=np.broadcast_to(busy_s, shape),
         memory_s=np.broadcast_to(memory_s, shape),
         overhead_s=np.broadcast_to(overhead_s, shape),
+        overlap=theta,
+        asynchronous=np.array([p.asynchronous for p in profiles], np.bool_),
         bytes_by_level={level: read + written for level, (read, written) in moved.items()},
         s_by_level=seconds,
         compute_j=compute_j,

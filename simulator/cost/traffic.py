@@ -54,19 +54,15 @@ def _share(memory: MemoryParams, homes: tuple[MemoryParams, ...], left: Number, 
     return left if memory is homes[-1] else np.minimum(left, room / (need + (need == 0.0)))
 
 
-def level_s(moved: Moved, machine: Machine, limits: Limits) -> dict[str, Array]:
-    """Seconds each level is busy: bytes over bandwidth times the achieved fraction."""
+def level_s(moved: Moved, machine: Machine, limits: Limits, bandwidth_share: Number) -> dict[str, Array]:
+    """Seconds each level is busy: bytes over bandwidth times the achieved fraction.
+
+    That is the memory's own measured one, else `bandwidth_share`, the runtime's.
+    """
     memories = {m.id: m for m in machine.memories}
     result = {}
     for level, (read, written) in moved.items():
         memory = memories[level]
-        share = 1.0 if limits.ideal else _achieved(memory, limits)
+        share = bandwidth_share if memory.achieved is None or not limits.measured else memory.achieved
         result[level] = read / (memory.read_bytes_per_s * share) + written / (memory.write_bytes_per_s * share)
     return result
-
-
-def _achieved(memory: MemoryParams, limits: Limits) -> Number:
-    """Fraction of the bandwidth that is reached: the memory's own measured one, else the runtime's."""
-    if memory.achieved is not None and limits.measured:
-        return memory.achieved
-    return limits.profile.bandwidth.value

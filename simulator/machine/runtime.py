@@ -4,7 +4,6 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from simulator.errors import UsageError
 from simulator.machine import figures as f
 from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Strict
 from simulator.ops.work import Kind
@@ -74,10 +73,6 @@ class RuntimeSpec(Strict):
         """Paths of the figures that do not say where they come from."""
         return [path for path, figure in self.figures() if not figure.is_sourced]
 
-    def profile(self, engine_kind: EngineKind) -> Profile:
-        """The profile for an engine kind; UsageError where the runtime does not run on it."""
-        found = self.profiles.get(engine_kind) or self.profiles.get("default")
-        if found is None:
-            kinds = ", ".join(self.profiles)
-            raise UsageError(f"runtime '{self.id}' does not run on an engine of kind '{engine_kind}' (it runs on: {kinds})")
-        return found
+    def profile(self, engine_kind: str) -> Profile | None:
+        """The profile for an engine kind; None where the runtime does not run on it."""
+        return next((p for kind, p in self.profiles.items() if kind == engine_kind), self.profiles.get("default"))

@@ -5,11 +5,12 @@ Laws, held by tests: full ≤ layer ≤ runtime ≤ none, and no policy beats an
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.cost.table import CostTable
 from simulator.workload import total
 
 Array = NDArray[np.float64]
@@ -17,13 +18,20 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Terms:
-    """Columns of shape (..., n_kernels): compute, memory, overhead in s; `theta` is the runtime's overlap."""
+    """Columns of shape (..., n_kernels): compute, memory, overhead in s; `theta` is the runtime's overlap, `asynchronous`
+    whether launches hide behind a busy device.
+    """
 
     compute_s: Array
     memory_s: Array
     overhead_s: Array
-    theta: float
-    asynchronous: bool
+    theta: Array
+    asynchronous: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, cost: CostTable) -> Self:
+        """What a policy needs of the costs."""
+        return cls(cost.compute_s, cost.memory_s, cost.overhead_s, cost.overlap, cost.asynchronous)
 
 
 Policy = Callable[[Terms], tuple[Array, Array]]
@@ -42,7 +50,7 @@ def policy(name: str) -> Callable[[Policy], Policy]:
 
 def _launched(busy: Array, terms: Terms) -> Array:
     """With the launch: asynchronous launches hide behind a busy device, others add."""
-    return np.maximum(busy, terms.overhead_s) if terms.asynchronous else busy + terms.overhead_s
+    return np.where(terms.asynchronous, np.maximum(busy, terms.overhead_s), busy + terms.overhead_s)
 
 
 @policy("runtime")
@@ -72,7 +80,8 @@ def full(terms: Terms) -> tuple[Array, Array]:
     """The longest of the totals: everything overlaps with everything. Kernels get their share of it."""
     kernels, layers = layer(terms)
     busy = np.maximum(total(terms.compute_s), total(terms.memory_s))
-    launches = total(terms.overhead_s)
-    latency = np.maximum(busy, launches) if terms.asynchronous else busy + launches
+    hidden = total(np.where(terms.asynchronous, terms.overhead_s, 0.0))
+    waited = total(np.where(terms.asynchronous, 0.0, terms.overhead_s))
+    latency = np.maximum(busy + waited, hidden)
     share = np.divide(latency, layers, out=np.ones_like(latency), where=layers > 0)
     return kernels * share[..., np.newaxis], latency

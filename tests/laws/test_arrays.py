@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.strategies import machines, networks, runtimes
 
 from simulator.cost.bound import bound_s
-from simulator.cost.limits import Limits
+from simulator.cost.limits import limits_of
 from simulator.cost.table import CostTable, cost_table
 from simulator.estimator import prepare
 from simulator.machine.params import EngineParams, Machine, MemoryParams, machine_of
@@ -51,12 +51,10 @@ def swept(machine: Machine, chosen: frozenset[str], factors: np.ndarray | float)
 ALL = sorted(f"{t.__name__}.{n}" for t, names in _NUMBERS.items() for n in names)
 
 
-def costs(prepared: Prepared, machine: Machine, software: RuntimeSpec) -> tuple[CostTable, Any, Any]:
-    placement = place(prepared.work, machine)
-    profile = software.profile(machine.engines[0].kind)  # type: ignore[arg-type]
-    cost = cost_table(prepared.work, machine, Limits(profile, software.measured_limits), placement)
-    bound = bound_s(prepared.work, machine, profile, placement)
-    return cost, bound, profile
+def costs(prepared: Prepared, machine: Machine, software: RuntimeSpec) -> tuple[CostTable, Any]:
+    limits = limits_of(software, machine)
+    placement = place(prepared.work, machine, limits.profiles)
+    return cost_table(prepared.work, machine, limits, placement), bound_s(prepared.work, machine, placement)
 
 
 def assert_rows_equal(
@@ -64,9 +62,9 @@ def assert_rows_equal(
 ) -> None:
     prepared, base = prepare(network, None, software.fusion), machine_of(spec)
     column = np.array(factors)[:, np.newaxis]
-    many, many_bound, profile = costs(prepared, swept(base, chosen, column), software)
+    many, many_bound = costs(prepared, swept(base, chosen, column), software)
     for row, factor in enumerate(factors):
-        one, one_bound, _ = costs(prepared, swept(base, chosen, factor), software)
+        one, one_bound = costs(prepared, swept(base, chosen, factor), software)
         for name in ("compute_s", "memory_s", "overhead_s", "compute_j", "memory_j"):
             theirs, ours = getattr(many, name), getattr(one, name)
             assert (theirs is None) == (ours is None), name
@@ -80,8 +78,8 @@ def assert_rows_equal(
         assert np.shape(many_bound) in ((), (len(factors),))
         assert np.broadcast_to(many_bound, (len(factors),))[row] == one_bound
         for name, policy in POLICIES.items():
-            rows = policy(Terms(many.compute_s, many.memory_s, many.overhead_s, profile.overlap.value, profile.asynchronous))[1]
-            alone = policy(Terms(one.compute_s, one.memory_s, one.overhead_s, profile.overlap.value, profile.asynchronous))[1]
+            rows = policy(Terms.of(many))[1]
+            alone = policy(Terms.of(one))[1]
             assert np.broadcast_to(rows, (len(factors),))[row] == alone, name
 
 

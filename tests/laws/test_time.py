@@ -165,7 +165,7 @@ def test_the_ends_of_theta_are_policies(theta: float, like: str) -> None:
 @given(networks(), machines(), runtimes(), policies)
 def test_the_shares_of_the_kernels_add_up(network: Model, machine: HardwareSpec, software: RuntimeSpec, policy: str) -> None:
     est = estimate(network, machine, software, overlap=policy)
-    fixed = software.profile(machine.engines[0].kind).inference_overhead.value + (
+    fixed = software.profiles["default"].inference_overhead.value + (
         machine.overheads.inference.value if machine.overheads.inference else 0
     )
     assert est.kernel_s.sum() + fixed == pytest.approx(est.latency_s, rel=1e-9)

@@ -125,7 +125,7 @@ OVERLAP = [
 
 @pytest.mark.parametrize(("row", "policy", "theta", "compute", "memory", "expected"), OVERLAP)
 def test_overlap(row: str, policy: str, theta: float, compute: float, memory: float, expected: float) -> None:
-    terms = Terms(np.array([compute]), np.array([memory]), np.zeros(1), theta, asynchronous=False)
+    terms = Terms(np.array([compute]), np.array([memory]), np.zeros(1), np.array([theta]), np.array([False]))
     kernels, total = POLICIES[policy](terms)
     assert float(total) == expected, row
     assert float(kernels[0]) == expected
