@@ -133,7 +133,9 @@ def _warnings(
         found.append(f"capacity of {', '.join(unlimited)} is not given: taken as enough")
     if energy is None:
         found.append(f"{hardware.id} has no energy figures for all of this work: energy is not estimated")
-    elif hardware.power.active is None and hardware.power.static is None:
+    elif silent := [m.id for m in hardware.memories if m.is_staging and m.energy is None and hardware.power.active is None]:
+        found.append(f"{hardware.id} has no energy figures for {', '.join(silent)}: what crosses it is not counted")
+    if energy is not None and hardware.power.active is None and hardware.power.static is None:
         found.append(f"{hardware.id} has no static power: energy is arithmetic and data movement only")
     found += _assumed_rates(hardware, work, placement)
     unsourced = hardware.unsourced()

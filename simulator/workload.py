@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from simulator.errors import ModelError
 from simulator.graph.graph import Graph
 from simulator.kernels.types import Kernel
-from simulator.ops.work import Kind, Work
+from simulator.ops.work import CONVOLUTIONS, Kind, Work
+from simulator.reuse import Operands, operands
 
 Column = NDArray[np.float64]
 _EXACT = 2.0**53  # above it float64 no longer counts in ones
@@ -35,7 +36,9 @@ class WorkTable:
     """One row a kernel; columns are float64 arrays of shape (n_kernels,), counts and bytes of one inference.
 
     `rates` and `kinds` name the element type and kernel class of each row; `gemm` is (n_kernels, 4): m, n, k, groups
-    of the row's largest matrix product, zeros without one.
+    of the row's largest matrix product, zeros without one. Its operand A has `input_words` elements of `element_bytes`
+    a group (those of the image of a convolution, whose windows overlap). `outputs` counts the elements that the main
+    operator makes. `operands` are the tensors that each row touches, with their reuse distances.
     """
 
     names: tuple[str, ...]
@@ -49,7 +52,11 @@ class WorkTable:
     output_bytes: Column
     launches: Column
     gemm: Column
+    input_words: Column
+    element_bytes: Column
+    outputs: Column
     footprint: Footprint
+    operands: Operands
 
     def __len__(self) -> int:
         return len(self.names)
@@ -100,7 +107,7 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], t
         ModelError: a count above 2^53, which float64 cannot hold exactly.
     """
     rows = [_row(graph, kernel, works) for kernel in kernels]
-    numbers = np.array(rows, np.float64).reshape(len(rows), 11)
+    numbers = np.array(rows, np.float64).reshape(len(rows), 14)
     if numbers.size and numbers.max() >= _EXACT:
         worst = kernels[int(numbers.max(axis=1).argmax())]
         raise ModelError(f"kernel '{worst.name}' has a count above 2^53; no machine runs that")
@@ -115,13 +122,17 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], t
         input_bytes=numbers[:, 4],
         output_bytes=numbers[:, 5],
         launches=numbers[:, 6],
-        gemm=numbers[:, 7:],
+        gemm=numbers[:, 7:11],
+        input_words=numbers[:, 11],
+        element_bytes=numbers[:, 12],
+        outputs=numbers[:, 13],
         footprint=touched,
+        operands=operands(graph, kernels, touched.activation_bytes),
     )
 
 
-def _row(graph: Graph, kernel: Kernel, works: Sequence[Work]) -> tuple[int, ...]:
-    """macs, vector ops, special ops, weight, input and output bytes, launches, and the GEMM shape of one kernel."""
+def _row(graph: Graph, kernel: Kernel, works: Sequence[Work]) -> tuple[float, ...]:
+    """macs, vector ops, special ops, weight, input and output bytes, launches, GEMM shape, input, element size, outputs."""
     macs = vector = special = 0
     for index in kernel.ops:
         work, repeat = works[index], graph.ops[index].repeat
@@ -131,7 +142,12 @@ def _row(graph: Graph, kernel: Kernel, works: Sequence[Work]) -> tuple[int, ...]
     repeat = graph.ops[kernel.main].repeat
     shape = works[kernel.main].gemm
     gemm = (shape.m, shape.n, shape.k, shape.groups) if shape else (0, 0, 0, 0)
-    weights, inputs, outputs = (
+    weights, inputs, made_bytes = (
         sum(t.size_bytes for t in part) * repeat for part in (kernel.weights, kernel.inputs, kernel.outputs)
     )
-    return (macs, vector, special, weights, inputs, outputs, repeat, *gemm)
+    main = graph.ops[kernel.main]
+    data, made = graph.tensors[main.inputs[0]] if main.inputs and main.inputs[0] else None, graph.tensors[main.outputs[0]]
+    element_bytes = (data or made).dtype.bits / 8 or 1.0
+    image = data.elements // max(gemm[3], 1) if data is not None and kernel.kind in CONVOLUTIONS else gemm[0] * gemm[2]
+    outputs = made.elements * repeat
+    return (macs, vector, special, weights, inputs, made_bytes, repeat, *gemm, image, element_bytes, outputs)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simulator.cost.compute import compute_parts_s
 from simulator.cost.limits import IDEAL
-from simulator.cost.traffic import level_bytes
+from simulator.cost.traffic import home_bytes
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine
 from simulator.workload import WorkTable, total
@@ -31,20 +31,20 @@ def bound_s(work: WorkTable, machine: Machine, placement: tuple[EngineParams, ..
 def minimal_memory_s(work: WorkTable, machine: Machine) -> Array:
     """Seconds that the busiest level needs for the bytes that must cross it.
 
-    Behind caches that is at most what a run touches at all, less what they keep from the last run.
+    Behind caches and staging memories that is at most what a run touches at all, less what they keep from the last run.
     """
     touched = work.footprint.touched_weight_bytes + work.footprint.boundary_bytes
     longest: Array = np.zeros(())
     kept: Number = 0.0
-    moved = level_bytes(work, machine)
+    moved = home_bytes(work, machine)
     for memory in machine.memories:
-        if memory.kind == "cache":
+        if memory.is_staging:
             kept = kept + memory.capacity_bytes
         if memory.id in moved:
             read, written = moved[memory.id]
             compulsory = total(read + written)
-            if memory.kind == "dram":
-                compulsory = np.minimum(compulsory, np.maximum(touched - _column(kept), 0.0))
+            least = np.minimum(compulsory, np.maximum(touched - _column(kept), 0.0))
+            compulsory = np.where(_column(kept) > 0.0, least, compulsory)
             fastest = np.maximum(memory.read_bytes_per_s, memory.write_bytes_per_s)
             longest = np.maximum(longest, compulsory / _column(fastest))
     return longest

@@ -45,9 +45,10 @@ def _or_zero(value: Number | None) -> Number:
 
 
 def _movement_j(machine: Machine, moved: Moved) -> Array | None:
+    """Bytes times energy per byte; of caches and staging memories only where the machine gives figures for them."""
     total: Array | float = 0.0
     for memory in machine.memories:
-        if memory.id not in moved:
+        if memory.id not in moved or (memory.is_staging and memory.read_j_per_byte is None):
             continue
         if memory.read_j_per_byte is None or memory.write_j_per_byte is None:
             return None

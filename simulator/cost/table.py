@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from simulator.cost.compute import compute_s
 from simulator.cost.energy import kernel_energy
 from simulator.cost.limits import Limits
-from simulator.cost.traffic import level_bytes, level_s
+from simulator.cost.traffic import achieved_rates, flows, memory_times, moved_bytes
+from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine
 from simulator.workload import WorkTable
 
@@ -42,15 +43,15 @@ class CostTable:
 
 def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> CostTable:
     """Cost of every kernel. `placement` is the engine that runs each of them."""
-    moved = level_bytes(work, machine)
     profiles = [limits.of(engine) for engine in placement]
     theta = np.array([p.overlap.value for p in profiles], np.float64)
-    seconds = level_s(moved, machine, limits, np.array([p.bandwidth.value for p in profiles], np.float64))
-    longest = np.zeros(len(work))
-    total = np.zeros(len(work))
-    for level in seconds.values():
-        longest, total = np.maximum(longest, level), total + level
-    memory_s = longest + (1.0 - theta) * (total - longest)
+    moving = flows(work, machine, np.array([p.resident_share for p in profiles], np.float64))
+    exposed = np.array([p.cache_exposed_of(kind) for p, kind in zip(profiles, work.kinds, strict=True)], np.float64)
+    shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
+    rates = achieved_rates(machine, limits, np.array([p.bandwidth.value for p in profiles], np.float64))
+    times = memory_times(moving, rates, shown)
+    memory_s = times.longest + (1.0 - theta) * (times.total - times.longest)
+    moved = moved_bytes(moving, len(work))
     overhead_s = work.launches * np.array([p.kernel_overhead.seconds(machine.clock_hz) for p in profiles], np.float64)
     busy_s = compute_s(work, limits, placement)
     compute_j, memory_j = kernel_energy(work, machine, placement, moved)
@@ -62,7 +63,7 @@ def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tup
         overlap=theta,
         asynchronous=np.array([p.asynchronous for p in profiles], np.bool_),
         bytes_by_level={level: read + written for level, (read, written) in moved.items()},
-        s_by_level=seconds,
+        s_by_level=times.by_level,
         compute_j=compute_j,
         memory_j=memory_j,
     )

@@ -20,7 +20,7 @@ from simulator.kernels.rules import FUSION_RULES
 from simulator.kernels.types import Kernel
 from simulator.ops.registry import Input, find_rule
 from simulator.ops.view import MALFORMED, OpView, UnknownShapeError
-from simulator.ops.work import MAC_KINDS, NOTHING, Kind, Work
+from simulator.ops.work import CONVOLUTIONS, MAC_KINDS, NOTHING, Kind, Work
 
 _RATES = {
     "float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "int16": "int16", "uint16": "int16",
@@ -28,7 +28,6 @@ _RATES = {
 }  # fmt: skip
 _DEQUANTIZE = "DequantizeLinear"
 _STRIDED = frozenset({"Transpose", "Slice", "Split", "Expand"})
-_CONVOLUTIONS = frozenset({Kind.CONV, Kind.GROUPED_CONV, Kind.DEPTHWISE_CONV})
 _MANY = 200  # kernels looked at before a join is refused: what waits so long may as well wait apart
 OUTSIDE = -1  # stands for whoever reads the graph's outputs
 _WIDTH = ("int4", "int8", "fp8", "int16", "fp16", "bf16", "fp32", "fp64")
@@ -179,7 +178,7 @@ class Partitioner:
             return False
         if op.op_type in _STRIDED and self.strided_views:
             readers = (r for n in op.outputs for r in self.graph.consumers.get(n, ()))
-            return not any(self.kinds[r] in _CONVOLUTIONS for r in readers)
+            return not any(self.kinds[r] in CONVOLUTIONS for r in readers)
         return self.fold_quantization and op.op_type == _DEQUANTIZE
 
     def _place(self, index: int) -> None:

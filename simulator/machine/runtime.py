@@ -14,13 +14,17 @@ class Profile(Strict):
 
     `overlap` is the share θ of the shorter of compute and memory time that hides behind the longer one within a
     kernel: t = max + (1 − θ)·min. `efficiency` is the fraction of the peak that a kernel class reaches,
-    `vector_efficiency` that of other arithmetic, `bandwidth` the achieved fraction of a memory's bandwidth.
+    `vector_efficiency` that of other arithmetic, `bandwidth` the achieved fraction of a memory's bandwidth. `resident` is
+    the share of caches and staging memories in which tensors stay from one kernel to the next, `cache_exposed` the share
+    of the time in caches that shows beside the arithmetic of a kernel class.
     """
 
     overlap: f.Fraction
     efficiency: dict[Kind | Literal["default"], f.Ratio]
     vector_efficiency: f.Ratio
     bandwidth: f.Ratio
+    resident: f.Fraction | None = None  # all of it
+    cache_exposed: dict[Kind | Literal["default"], f.Fraction] = {}  # all of it
     kernel_overhead: f.Seconds
     inference_overhead: f.Seconds
     asynchronous: bool = False  # launches hide behind a busy device: a kernel takes at least its launch
@@ -39,6 +43,16 @@ class Profile(Strict):
         """Fraction of the peak that kernels of this class reach."""
         figure = self.efficiency.get(kind) or self.efficiency["default"]
         return figure.value
+
+    def cache_exposed_of(self, kind: Kind) -> float:
+        """Share of the time in caches that shows in kernels of this class."""
+        figure = self.cache_exposed.get(kind) or self.cache_exposed.get("default")
+        return figure.value if figure else 1.0
+
+    @property
+    def resident_share(self) -> float:
+        """Share of caches and staging memories in which tensors stay."""
+        return self.resident.value if self.resident else 1.0
 
 
 class RuntimeSpec(Strict):

@@ -132,6 +132,11 @@ class Memory(Strict):
         """Write bandwidth; the read bandwidth where it is not given apart."""
         return self.write_bandwidth or self.read
 
+    @property
+    def is_staging(self) -> bool:
+        """Whether data of other memories passes through: caches, registers, scratchpads that are no home of their own."""
+        return self.kind in ("cache", "registers") or (self.kind == "scratchpad" and not self.holds)
+
 
 class Power(Strict):
     """Power at the boundary that `boundary` names. `active` is measured while inferring; `static` flows always."""
@@ -183,6 +188,7 @@ class HardwareSpec(Strict):
             "activations" in m.holds for m in self.memories
         ):
             faults.append("no memory holds activations")
+        faults += _slower_inside(self.memories)
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -194,6 +200,20 @@ class HardwareSpec(Strict):
     def engine(self, engine_id: str) -> Engine:
         """The engine of that id."""
         return next(e for e in self.engines if e.id == engine_id)
+
+
+def _slower_inside(memories: tuple[Memory, ...]) -> list[str]:
+    """Caches and staging memories slower than what is read through them: they could not pass it on."""
+    clocked = {m.id: m.clock.value if m.clock else None for m in memories}
+    rates = {m.id: (m.read.rate(clocked[m.id]), m.write.rate(clocked[m.id])) for m in memories}
+    return [
+        f"memory '{inner.id}' is slower ({what}) than '{outer.id}' behind it: levels are listed from the innermost outward"
+        for place, inner in enumerate(memories[:-1])
+        if inner.is_staging
+        for outer in memories[place + 1 :]
+        for what, own, through in zip(("read", "write"), rates[inner.id], rates[outer.id], strict=True)
+        if own < through
+    ]
 
 
 def _duplicates(what: str, ids: list[str]) -> list[str]:

@@ -32,6 +32,9 @@ MAC_KINDS = frozenset(
 )
 
 
+CONVOLUTIONS = frozenset({Kind.CONV, Kind.GROUPED_CONV, Kind.DEPTHWISE_CONV})
+
+
 @dataclass(frozen=True, slots=True)
 class Gemm:
     """A matrix product C[m, n] += A[m, k] · B[k, n], `groups` times. A convolution is one, implicitly."""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.graphs import loaded, model, node, value, weight
 from support.machines import hardware, runtime
-from support.strategies import hardware_dicts, machines, networks, runtime_dicts, runtimes
+from support.strategies import hardware_dicts, machines, networks, ordered, runtime_dicts, runtimes
 
 from simulator.estimator import estimate
 from simulator.machine.runtime import RuntimeSpec
@@ -43,7 +43,23 @@ def test_more_bandwidth_is_never_slower(
     level = data.draw(st.sampled_from(faster["memories"]))
     key = data.draw(st.sampled_from([k for k in level if k.endswith("bandwidth")]))
     level[key] = times(level[key], factor)
+    ordered(faster["memories"])
     before, after = seconds(network, machine, software, policy), seconds(network, faster, software, policy)
+    assert after.latency_s <= before.latency_s * ROUNDING
+    assert after.bound_latency_s <= before.bound_latency_s * ROUNDING
+
+
+@few
+@given(networks(), hardware_dicts(), runtimes(), policies, st.floats(1, 1e4), st.data())
+def test_more_capacity_is_never_slower(
+    network: Model, machine: dict[str, Any], software: RuntimeSpec, policy: str, factor: float, data: st.DataObject
+) -> None:
+    larger = copy.deepcopy(machine)
+    inner = [m for m in larger["memories"] if "capacity" in m]
+    if inner:
+        level = data.draw(st.sampled_from(inner))
+        level["capacity"] = times(level["capacity"], factor)
+    before, after = seconds(network, machine, software, policy), seconds(network, larger, software, policy)
     assert after.latency_s <= before.latency_s * ROUNDING
     assert after.bound_latency_s <= before.bound_latency_s * ROUNDING
 

@@ -69,6 +69,16 @@ def memories(draw: st.DrawFn, *, energy: bool = False) -> list[dict[str, Any]]:
         if energy:
             level["energy"] = {"read": draw(per_byte), "write": draw(per_byte)}
         levels.append(level)
+    return ordered(levels)
+
+
+def ordered(levels: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The levels with each at least as fast as those behind it."""
+    fastest = 0.0
+    for level in reversed(levels):
+        for key in [k for k in level if k.endswith("bandwidth")]:
+            fastest = max(fastest, float(level[key].split()[0]))
+            level[key] = f"{fastest!r} B/s"
     return levels
 
 
@@ -98,7 +108,8 @@ def runtime_dicts(draw: st.DrawFn, *, overheads: bool = True) -> dict[str, Any]:
     profile = {
         "overlap": draw(st.floats(0, 1)), "efficiency": {k: draw(fractions) for k in ["default", *sorted(classes)]},
         "vector_efficiency": draw(fractions), "bandwidth": draw(fractions), "kernel_overhead": draw(seconds),
-        "inference_overhead": draw(seconds), "asynchronous": draw(st.booleans()),
+        "inference_overhead": draw(seconds), "asynchronous": draw(st.booleans()), "resident": draw(st.floats(0, 1)),
+        "cache_exposed": {"default": draw(st.floats(0, 1))},
     }  # fmt: skip
     return {
         "schema": 1, "id": "drawn", "name": "Drawn", "description": "Drawn.", "measured_limits": draw(st.booleans()),

@@ -1,0 +1,176 @@
+"""Reuse distances: how many distinct bytes a run touches between two uses of a tensor.
+
+A memory of that capacity still holds the tensor, so one pass over the schedule answers for every capacity at once
+(Mattson et al. 1970: least recently used memories include one another). Tensors are touched as a whole, kernel after
+kernel; the run before was the same one, so that a weight's distance is all that a run touches.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.graph.graph import Graph
+from simulator.kernels.types import Kernel
+
+Column = NDArray[np.float64]
+_GATHERED = float("inf")  # rows picked by data: no run touches the same ones again
+
+
+@dataclass(frozen=True)
+class Touches:
+    """Tensors that kernels touch in one way, in the order of the kernels; columns of shape (n_touches,).
+
+    `bytes` cross from outside unless a memory holds `distance_bytes`. `kernels` are the rows of the work table that have
+    any, `starts` where each of them begins. A kernel that repeats has a further row for its later rounds.
+    """
+
+    bytes: Column
+    distance_bytes: Column
+    kernels: NDArray[np.intp]
+    starts: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Operands:
+    """All that the kernels of a schedule touch."""
+
+    weights: Touches
+    inputs: Touches
+    outputs: Touches
+
+
+class _Sums:
+    """Amounts at times; sums up to a time in O(log n) (Fenwick tree)."""
+
+    def __init__(self, size: int) -> None:
+        self._tree = [0.0] * (size + 1)
+        self.total = 0.0
+
+    def add(self, time: int, amount: float) -> None:
+        """Add `amount` at `time`."""
+        self.total += amount
+        time += 1
+        while time < len(self._tree):
+            self._tree[time] += amount
+            time += time & -time
+
+    def before(self, time: int) -> float:
+        """Sum of the amounts before `time`."""
+        found = 0.0
+        while time > 0:
+            found += self._tree[time]
+            time -= time & -time
+        return found
+
+
+class _Recency:
+    """What was touched when last: each tensor's bytes count at the time of its last touch only."""
+
+    def __init__(self, size: int) -> None:
+        self._bytes = {True: _Sums(size), False: _Sums(size)}  # weights, activations
+        self._last: dict[str, tuple[int, int]] = {}  # tensor → time, bytes
+
+    def touch(self, touched: Iterable["_Touch"], time: int) -> None:
+        """Move the tensors to `time`."""
+        for touch in touched:
+            if touch.name in self._last:
+                before, size = self._last[touch.name]
+                self._bytes[touch.weight].add(before, -size)
+            self._bytes[touch.weight].add(time, touch.size_bytes)
+            self._last[touch.name] = (time, touch.size_bytes)
+
+    def last(self, name: str) -> int:
+        """When the tensor was touched last."""
+        return self._last[name][0]
+
+    def since(self, time: int, *, weight: bool) -> float:
+        """Distinct bytes touched from `time` on."""
+        return self._bytes[weight].total - self._bytes[weight].before(time)
+
+
+@dataclass(frozen=True, slots=True)
+class _Touch:
+    name: str
+    size_bytes: int
+    weight: bool
+    written: bool
+
+
+def operands(graph: Graph, kernels: Sequence[Kernel], peak_bytes: float) -> Operands:
+    """Operands of a schedule with their reuse distances.
+
+    `peak_bytes` is the most that is alive at once: activations share buffers, so they never spread over more. A result
+    is written out when it is not held until its last use: it has the longest distance of those that read it.
+    """
+    touches = [_touches(kernel) for kernel in kernels]
+    distances = _distances(touches, peak_bytes)
+    written = _longest(touches, distances)
+    rounds = _round_bytes([graph.ops[kernel.main].repeat for kernel in kernels], touches)
+    rows: dict[tuple[bool, bool], list[tuple[float, float, float]]] = {}
+    for number, (kernel, touched) in enumerate(zip(kernels, touches, strict=True)):
+        repeat = graph.ops[kernel.main].repeat
+        for touch, far in zip(touched, distances[number], strict=True):
+            away = written[touch.name] if touch.written else far
+            if touch.weight and touch.size_bytes < graph.tensors[touch.name].size_bytes:
+                away = _GATHERED
+            part = rows.setdefault((touch.weight, touch.written), [])
+            part.append((number, touch.size_bytes, away))
+            if repeat > 1:
+                part.append((number, touch.size_bytes * (repeat - 1), rounds[number]))
+    return Operands(*(_table(rows.get(key, [])) for key in ((True, False), (False, False), (False, True))))
+
+
+def _table(rows: Sequence[tuple[float, float, float]]) -> Touches:
+    columns = np.array(rows, np.float64).reshape(len(rows), 3)
+    kernels, starts = np.unique(columns[:, 0].astype(np.intp), return_index=True)
+    return Touches(columns[:, 1], columns[:, 2], kernels, starts)
+
+
+def _touches(kernel: Kernel) -> tuple[_Touch, ...]:
+    return (
+        *(_Touch(spec.name, spec.size_bytes, weight=True, written=False) for spec in kernel.weights),
+        *(_Touch(spec.name, spec.size_bytes, weight=False, written=False) for spec in kernel.inputs),
+        *(_Touch(spec.name, spec.size_bytes, weight=False, written=True) for spec in kernel.outputs),
+    )
+
+
+def _distances(touches: Sequence[Sequence[_Touch]], peak_bytes: float) -> list[list[float]]:
+    """For every touch the distinct bytes since the tensor's last one, the tensors of its own kernel included."""
+    count = len(touches)
+    recency = _Recency(2 * count)
+    for time, touched in enumerate(touches):  # the run before
+        recency.touch(touched, time)
+    result: list[list[float]] = []
+    for time, touched in enumerate(touches, start=count):
+        before = [recency.last(touch.name) for touch in touched]
+        recency.touch(touched, time)
+        spans = {
+            last: recency.since(last + 1, weight=True) + min(recency.since(last + 1, weight=False), peak_bytes)
+            for last in set(before)
+        }
+        result.append([spans[last] for last in before])
+    return result
+
+
+def _longest(touches: Sequence[Sequence[_Touch]], distances: Sequence[Sequence[float]]) -> dict[str, float]:
+    """For every result the longest distance at which it is read; its own, from run to run, where nothing reads it."""
+    read: dict[str, float] = {}
+    made: dict[str, float] = {}
+    for touched, distance in zip(touches, distances, strict=True):
+        for touch, far in zip(touched, distance, strict=True):
+            found = made if touch.written else read
+            found[touch.name] = max(found.get(touch.name, 0.0), far)
+    return {name: read.get(name, far) for name, far in made.items()}
+
+
+def _round_bytes(repeats: Sequence[int], touches: Sequence[Sequence[_Touch]]) -> list[float]:
+    """Distinct bytes of one round of the loop that each kernel is in: of the kernels beside it that repeat as often."""
+    result: list[float] = []
+    for _, group in groupby(range(len(repeats)), key=lambda number: repeats[number]):
+        members = list(group)
+        sizes = {t.name: t.size_bytes for number in members for t in touches[number]}
+        result += [float(sum(sizes.values()))] * len(members)
+    return result
