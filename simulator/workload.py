@@ -37,8 +37,9 @@ class WorkTable:
 
     `rates` and `kinds` name the element type and kernel class of each row; `gemm` is (n_kernels, 4): m, n, k, groups
     of the row's largest matrix product, zeros without one. Its operand A has `input_words` elements of `element_bytes`
-    a group (those of the image of a convolution, whose windows overlap). `outputs` counts the elements that the main
-    operator makes. `operands` are the tensors that each row touches, with their reuse distances.
+    a group (those of the image of a convolution, whose windows overlap) and `channels` along k at each place. `outputs`
+    counts the elements that the main operator makes. `operands` are the tensors that each row touches, with their reuse
+    distances.
     """
 
     names: tuple[str, ...]
@@ -53,6 +54,7 @@ class WorkTable:
     launches: Column
     gemm: Column
     input_words: Column
+    channels: Column
     element_bytes: Column
     outputs: Column
     footprint: Footprint
@@ -107,7 +109,7 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], t
         ModelError: a count above 2^53, which float64 cannot hold exactly.
     """
     rows = [_row(graph, kernel, works) for kernel in kernels]
-    numbers = np.array(rows, np.float64).reshape(len(rows), 14)
+    numbers = np.array(rows, np.float64).reshape(len(rows), 15)
     if numbers.size and numbers.max() >= _EXACT:
         worst = kernels[int(numbers.max(axis=1).argmax())]
         raise ModelError(f"kernel '{worst.name}' has a count above 2^53; no machine runs that")
@@ -124,8 +126,9 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], t
         launches=numbers[:, 6],
         gemm=numbers[:, 7:11],
         input_words=numbers[:, 11],
-        element_bytes=numbers[:, 12],
-        outputs=numbers[:, 13],
+        channels=numbers[:, 12],
+        element_bytes=numbers[:, 13],
+        outputs=numbers[:, 14],
         footprint=touched,
         operands=operands(graph, kernels, touched.activation_bytes),
     )
@@ -150,4 +153,5 @@ def _row(graph: Graph, kernel: Kernel, works: Sequence[Work]) -> tuple[float, ..
     element_bytes = (data or made).dtype.bits / 8 or 1.0
     image = data.elements // max(gemm[3], 1) if data is not None and kernel.kind in CONVOLUTIONS else gemm[0] * gemm[2]
     outputs = made.elements * repeat
-    return (macs, vector, special, weights, inputs, made_bytes, repeat, *gemm, image, element_bytes, outputs)
+    channels = shape.k // max(shape.taps, 1) if shape else 0
+    return (macs, vector, special, weights, inputs, made_bytes, repeat, *gemm, image, channels, element_bytes, outputs)

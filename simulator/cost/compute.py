@@ -5,8 +5,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.cost.geometry import utilisation
 from simulator.cost.limits import Limits
 from simulator.machine.figures import Number
+from simulator.machine.geometry import Core
 from simulator.machine.params import EngineParams
 from simulator.ops.work import Kind
 from simulator.workload import WorkTable
@@ -19,18 +21,54 @@ def compute_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ..
     matrix, vector, special = compute_parts_s(work, limits, placement)
     if limits.ideal:
         return np.asarray(np.maximum(np.maximum(matrix, vector), special))
-    return matrix + vector + special
+    return matrix + vector + special + instructions_s(work, limits, placement)
 
 
 def compute_parts_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> tuple[Array, Array, Array]:
-    """MACs / (peak · efficiency), vector ops / (vector rate · efficiency), special ops / (special rate · efficiency).
+    """MACs / (peak · efficiency · utilisation), vector and special operations / (their rate · efficiency).
 
-    The ideal limits take every efficiency as 1 and the highest clock, others the sustained one.
+    The ideal limits take every share as 1 and the highest clock, others the sustained one.
     """
     matrix = work.macs / gather(placement, work, lambda e, rate, kind: _mac_rate(e, rate, kind, limits))
+    if limits.geometry and not limits.ideal:
+        matrix = matrix / filled_share(work, limits, placement)
     vector_rates = gather(placement, work, lambda e, rate, _: e.vector_rate(rate) * _share(e, limits))
     special_rates = gather(placement, work, lambda e, *_: e.special_ops_per_s * _share(e, limits))
     return matrix, work.vector_ops / vector_rates, work.special_ops / special_rates
+
+
+def filled_share(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
+    """Share of the engine that each kernel's product fills; 1 where its MACs run on the vector unit."""
+    result: Array | float = 1.0
+    keys = [(e.id, rate) for e, rate in zip(placement, work.rates, strict=True)]
+    engines = {e.id: e for e in placement}
+    for name, rate in dict.fromkeys(keys):
+        engine = engines[name]
+        profile = limits.of(engine)
+        rows = [key == (name, rate) and kind not in profile.on_vector for key, kind in zip(keys, work.kinds, strict=True)]
+        if any(rows) and work.macs[rows].any():
+            result = np.where(rows, utilisation(work, engine, profile, engine.native(rate) or rate), result)
+    return np.asarray(result)
+
+
+def instructions_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
+    """Seconds of the instructions beside the arithmetic: loads and unpacking for MACs, loop ends for output elements.
+
+    (MACs · i · 4 B / register width + outputs · o) / (issue · clock · cores), i and o those of the runtime.
+    """
+    per_mac = gather(placement, work, lambda e, _, kind: _instructions_s(e, kind, limits)[0])
+    per_output = gather(placement, work, lambda e, _, kind: _instructions_s(e, kind, limits)[1])
+    return np.asarray(work.macs * per_mac + work.outputs * per_output)
+
+
+def _instructions_s(engine: EngineParams, kind: Kind, limits: Limits) -> tuple[Number, Number]:
+    """Seconds for a MAC and for an output element; none on engines that are no cores or whose clock is not given."""
+    per_mac, per_output = limits.of(engine).instructions_of(kind)
+    shape = engine.shape
+    if not isinstance(shape, Core) or engine.clock_hz is None:
+        return 0.0, 0.0
+    per_s = shape.issue * engine.clock_hz * engine.sustained * engine.units
+    return per_mac * 4.0 / shape.width_bytes / per_s, per_output / per_s
 
 
 def _share(engine: EngineParams, limits: Limits) -> Number:
@@ -44,7 +82,10 @@ def _mac_rate(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Nu
     peak = engine.macs_per_s[native]
     if limits.ideal:
         return peak
-    efficiency = limits.of(engine).efficiency_of(kind)
+    profile = limits.of(engine)
+    efficiency = profile.efficiency_of(kind)
+    if kind in profile.on_vector:
+        return np.minimum(engine.vector_rate(rate), peak) * engine.sustained * efficiency
     if not limits.measured:
         return peak * engine.sustained * efficiency
     return peak * np.minimum(engine.sustained * efficiency, engine.achieved.get(native, 1.0))

@@ -16,11 +16,12 @@ class Limits:
     """How near to the machine's peaks: the expected answer uses a runtime's efficiencies, the bound (`IDEAL`) none.
 
     `profiles` are those of the engines that the runtime runs on, by engine id. `measured` lets fractions that the
-    machine file states as measured lower them further.
+    machine file states as measured lower them further; with `geometry`, so does the shape of the engine.
     """
 
     profiles: Mapping[str, Profile]
     measured: bool = True
+    geometry: bool = True
     ideal: bool = False
 
     def of(self, engine: EngineParams) -> Profile:
@@ -43,4 +44,4 @@ def limits_of(runtime: RuntimeSpec, machine: Machine) -> Limits:
         raise UsageError(
             f"runtime '{runtime.id}' does not run on an engine of kind '{kinds}' (it runs on: {', '.join(runtime.profiles)})"
         )
-    return Limits(profiles, runtime.measured_limits)
+    return Limits(profiles, runtime.measured_limits, runtime.geometry)

@@ -60,16 +60,15 @@ def slowdown(
     Source: NVIDIA guide (tiles, waves); k0, cap 8: MODELLING, GPU formulas; `operand_cost` estimated (64 × 64 a quarter
     below 256 × 128, as in CUTLASS's profiles).
     """
-    best = np.asarray(np.inf)
-    rates = [1.0 + operand_cost * (1.0 / tm + 1.0 / tn) for tm, tn in TILES]
-    fastest = np.minimum.reduce(np.broadcast_arrays(*rates))
-    for (tile_m, tile_n), rate in zip(TILES, rates, strict=True):
-        blocks = tiles(m, n, groups, tile_m, tile_n)
-        for split in SPLITS:
-            even = blocks * split / multiprocessors
-            rounds = np.minimum(np.ceil(even), np.maximum(even, 1e-9) * wave_cap)
-            steps = np.ceil(k / np.float64(split)) + (k0 if split == 1 else 2.0 * k0)
-            best = np.minimum(best, rounds * steps * (tile_m * tile_n) * (rate / fastest))
+    shape = np.broadcast_shapes(*(np.shape(x) for x in (m, n, k, groups, multiprocessors, k0)))
+    axes = (1,) * len(shape)
+    tile_m, tile_n = (np.array(side, np.float64).reshape(-1, 1, *axes) for side in zip(*TILES, strict=True))
+    split = np.array(SPLITS, np.float64).reshape(1, -1, *axes)
+    cost = 1.0 + operand_cost * (1.0 / tile_m + 1.0 / tile_n)
+    even = tiles(m, n, groups, tile_m, tile_n) * split / multiprocessors
+    rounds = np.minimum(np.ceil(even), np.maximum(even, 1e-9) * wave_cap)
+    steps = np.ceil(k / split) + np.where(split == 1.0, 1.0, 2.0) * k0
+    best = np.min(rounds * steps * (tile_m * tile_n * (cost / cost.min())), axis=(0, 1))
     useful = m * n * k * groups / multiprocessors
     return np.where(useful > 0, np.maximum(best / np.where(useful > 0, useful, 1.0), 1.0), 1.0)
 

@@ -115,4 +115,5 @@ MacsPerS = Annotated[Figure, BeforeValidator(_reader("macs_per_s", zero=False)),
 OpsPerS = Annotated[Figure, BeforeValidator(_reader("ops_per_s", zero=False)), _SHOWN]
 Ratio = Annotated[Figure, BeforeValidator(_reader("ratio", zero=False)), _SHOWN]
 Fraction = Annotated[Figure, BeforeValidator(_reader("ratio", zero=True)), _SHOWN]
+Instructions = Annotated[Figure, BeforeValidator(_reader("count", zero=True)), _SHOWN]
 Count = Annotated[Figure, BeforeValidator(_reader("count", zero=False)), _SHOWN]

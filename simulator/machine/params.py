@@ -10,6 +10,7 @@ import numpy as np
 
 from simulator.errors import PrecisionError
 from simulator.machine.figures import Figure, Number
+from simulator.machine.geometry import Shape, shape_of
 from simulator.machine.spec import Engine, HardwareSpec, Memory
 
 # what a machine without a native rate computes in instead: the next wider type that holds every value
@@ -42,6 +43,9 @@ class EngineParams:
     achieved: Mapping[str, Number]
     j_per_mac: Mapping[str, Number]
     j_per_vector_op: Mapping[str, Number]
+    units: Number
+    clock_hz: Number | None
+    shape: Shape
 
     def native(self, rate: str) -> str | None:
         """The rate a kernel of element type `rate` runs at: its own or the next wider one; None without any."""
@@ -133,6 +137,7 @@ def _engine(engine: Engine) -> EngineParams:
         engine.id, engine.kind, peaks, vector, special, sustained,
         {r: f.value for r, f in engine.achieved.items()},
         {r: f.value for r, f in engine.energy.mac.items()}, {r: f.value for r, f in engine.energy.vector.items()},
+        engine.units.value if engine.units else 1.0, clock, shape_of(engine.geometry),
     )  # fmt: skip
 
 

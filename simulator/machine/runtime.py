@@ -17,6 +17,11 @@ class Profile(Strict):
     `vector_efficiency` that of other arithmetic, `bandwidth` the achieved fraction of a memory's bandwidth. `resident` is
     the share of caches and staging memories in which tensors stay from one kernel to the next, `cache_exposed` the share
     of the time in caches that shows beside the arithmetic of a kernel class.
+
+    MACs of the classes `on_vector` run on the vector unit, of whose rate the efficiency then is. What the kernels need
+    beside their MACs: `instructions` for each MAC (loads, unpacking; for registers of 4 bytes), `output_instructions`
+    for each output element (loop entry, requantization). What they pad: input channels to `input_multiple`, the depth k
+    of a tile by `prologue_k` steps.
     """
 
     overlap: f.Fraction
@@ -24,6 +29,11 @@ class Profile(Strict):
     vector_efficiency: f.Ratio
     bandwidth: f.Ratio
     resident: f.Fraction | None = None  # all of it
+    on_vector: tuple[Kind, ...] = ()
+    instructions: dict[Kind | Literal["default"], f.Instructions] = {}
+    output_instructions: dict[Kind | Literal["default"], f.Instructions] = {}
+    input_multiple: f.Count | None = None
+    prologue_k: f.Count | None = None
     cache_exposed: dict[Kind | Literal["default"], f.Fraction] = {}  # all of it
     kernel_overhead: f.Seconds
     inference_overhead: f.Seconds
@@ -31,8 +41,8 @@ class Profile(Strict):
 
     @model_validator(mode="after")
     def _fractions(self) -> Self:
-        overheads = ("kernel_overhead", "inference_overhead")
-        above = [path for path, figure in self.figures() if figure.value > 1 and path not in overheads]
+        shares = ("overlap", "efficiency", "vector_efficiency", "bandwidth", "resident", "cache_exposed")
+        above = [path for path, figure in self.figures() if figure.value > 1 and path.split(".")[0] in shares]
         if above:
             raise ValueError(f"{', '.join(above)} above 1: efficiencies count against the peak at the highest clock")
         if "default" not in self.efficiency:
@@ -49,6 +59,12 @@ class Profile(Strict):
         figure = self.cache_exposed.get(kind) or self.cache_exposed.get("default")
         return figure.value if figure else 1.0
 
+    def instructions_of(self, kind: Kind) -> tuple[float, float]:
+        """Instructions beside the arithmetic in kernels of this class: for each MAC, for each output element."""
+        found = (table.get(kind) or table.get("default") for table in (self.instructions, self.output_instructions))
+        per_mac, per_output = (figure.value if figure else 0.0 for figure in found)
+        return per_mac, per_output
+
     @property
     def resident_share(self) -> float:
         """Share of caches and staging memories in which tensors stay."""
@@ -59,7 +75,7 @@ class RuntimeSpec(Strict):
     """How a runtime cuts the graph into kernels (`fusion` names rules of simulator/kernels), and its profiles.
 
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
-    peak and bandwidth that a machine file states as measured apply.
+    peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -69,6 +85,7 @@ class RuntimeSpec(Strict):
     classes: tuple[HardwareClass, ...] = ()  # hardware classes it runs on; empty: all
     fusion: tuple[str, ...] = ()
     measured_limits: bool = True
+    geometry: bool = True
     profiles: dict[EngineKind | Literal["default"], Profile] = Field(min_length=1)
     sources: dict[str, str] = {}
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator.machine import figures as f
 from simulator.machine.figures import Figure
+from simulator.machine.geometry import Geometry
 
 SCHEMA = 1
 HardwareClass = Literal["cpu", "gpu", "tpu", "npu", "mcu", "fpga"]
@@ -36,8 +37,9 @@ class Strict(BaseModel):
 def _figures(value: object, path: str) -> Iterator[tuple[str, Figure]]:
     if isinstance(value, Figure):
         yield path, value
-    elif isinstance(value, Strict):
-        yield from value.figures(f"{path}.")
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _figures(getattr(value, name), f"{path}.{name}")
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _figures(item, f"{path}.{key}")
@@ -56,7 +58,8 @@ class EngineEnergy(Strict):
 class Engine(Strict):
     """What computes: matrix products at `peak`, other arithmetic at `vector`, special functions at `special`.
 
-    `clock` is the highest the part reaches, which its peaks refer to; `sustained_clock` what it keeps under load.
+    `geometry` is what a kernel must fill to reach the peak. `clock` is the highest the part reaches, which its peaks
+    refer to; `sustained_clock` what it keeps under load.
     """
 
     id: Identifier
@@ -69,6 +72,7 @@ class Engine(Strict):
     vector: dict[Rate, f.OpsPerS] = {}
     special: f.OpsPerS | None = None
     achieved: dict[Rate, f.Ratio] = {}
+    geometry: Geometry | None = None
     energy: EngineEnergy = EngineEnergy()
 
     @model_validator(mode="after")

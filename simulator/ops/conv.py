@@ -67,7 +67,7 @@ def conv_kind(channels_in: int, channels_out: int, groups: int) -> Kind:
 def conv_work(data: Shape, weight: Shape, out: Shape, groups: int, *, vector_ops: int = 0) -> Work:
     """Every output element takes (input channels / groups) · kernel volume MACs. As a GEMM: m = batch · positions."""
     k = math.prod(weight[1:])
-    gemm = Gemm(out[0] * math.prod(out[2:]), weight[0] // groups, k, groups)
+    gemm = Gemm(out[0] * math.prod(out[2:]), weight[0] // groups, k, groups, math.prod(weight[2:]))
     return Work(macs=math.prod(out) * k, vector_ops=vector_ops, gemm=gemm, kind=conv_kind(data[1], weight[0], groups))
 
 

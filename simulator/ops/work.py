@@ -37,12 +37,13 @@ CONVOLUTIONS = frozenset({Kind.CONV, Kind.GROUPED_CONV, Kind.DEPTHWISE_CONV})
 
 @dataclass(frozen=True, slots=True)
 class Gemm:
-    """A matrix product C[m, n] += A[m, k] · B[k, n], `groups` times. A convolution is one, implicitly."""
+    """A matrix product C[m, n] += A[m, k] · B[k, n], `groups` times. A convolution is one, implicitly: k = channels · `taps`."""
 
     m: int
     n: int
     k: int
     groups: int = 1
+    taps: int = field(default=1, compare=False)
 
     @property
     def macs(self) -> int:

@@ -1,0 +1,66 @@
+"""How far a kernel's matrix product fills an engine: useful MACs over those that the engine's shape makes of them.
+
+Shares are columns (..., n_kernels) in (0, 1], 1 for kernels without a product. The formulas are in `systolic.py`,
+`tensor_core.py` and `lanes.py`; this module chooses among them by the engine's geometry.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.cost import lanes, systolic, tensor_core
+from simulator.machine.figures import Number
+from simulator.machine.geometry import Core, Parallel, Shape, Systolic, Tiles
+from simulator.machine.params import EngineParams
+from simulator.machine.runtime import Profile
+from simulator.ops.work import Kind
+from simulator.workload import WorkTable
+
+Array = NDArray[np.float64]
+
+
+def utilisation(work: WorkTable, engine: EngineParams, profile: Profile, rate: str) -> Array:
+    """Share of the peak in an element type that the shapes of the products leave.
+
+    A product without input channels to spare is also padded to the runtime's `input_multiple`.
+    """
+    padded = lanes.lane_utilisation(work.channels, profile.input_multiple.value) if profile.input_multiple else 1.0
+    return np.asarray(_shape_share(work, engine.shape, engine.units, profile, rate) * padded)
+
+
+def _shape_share(work: WorkTable, shape: Shape, units: Number, profile: Profile, rate: str) -> Array | float:
+    m, n, k, groups = work.gemm.T
+    if isinstance(shape, Tiles):
+        k0 = profile.prologue_k.value if profile.prologue_k else 0.0
+        return 1.0 / tensor_core.slowdown(m, n, k, groups, units, k0)
+    if isinstance(shape, Systolic):
+        return _systolic_share(m, n, k, groups, shape, units)
+    if isinstance(shape, Parallel):
+        depth = lanes.lane_utilisation(work.channels, shape.inputs)
+        return lanes.lane_utilisation(m, shape.pixels * units) * depth * lanes.lane_utilisation(n, shape.outputs)
+    return _core_share(work, shape, rate)
+
+
+def _core_share(work: WorkTable, shape: Core, rate: str) -> Array | float:
+    """Output channels lie along the lanes; those of a depthwise convolution are its groups."""
+    across, dot = shape.lanes.get(rate, 1.0), shape.dot.get(rate, 1.0)
+    _, n, k, groups = work.gemm.T
+    depthwise = np.array([kind is Kind.DEPTHWISE_CONV for kind in work.kinds], np.bool_)
+    own = lanes.gemm_utilisation(n, k, across, dot)
+    return np.where(depthwise, lanes.depthwise_utilisation(groups * n, k, across, dot), own)
+
+
+def _systolic_share(m: Array, n: Array, k: Array, groups: Array, shape: Systolic, units: Number) -> Array:
+    """The arrays share a product by its rows, its columns or its groups, whichever is fastest."""
+    cycles = {
+        ("weight", True): systolic.cycles_weight_stationary_hidden,
+        ("weight", False): systolic.cycles_weight_stationary,
+        ("output", True): systolic.cycles_output_stationary_hidden,
+        ("output", False): systolic.cycles_output_stationary,
+        ("input", True): systolic.cycles_input_stationary_hidden,
+        ("input", False): systolic.cycles_input_stationary,
+    }[shape.dataflow, shape.hidden_fill]
+    rows, columns = shape.rows, shape.columns
+    spent = cycles(np.ceil(m / units), n, k, groups, rows, columns)
+    spent = np.minimum(spent, cycles(m, np.ceil(n / units), k, groups, rows, columns))
+    spent = np.minimum(spent, cycles(m, n, k, np.ceil(groups / units), rows, columns))
+    return systolic.utilisation(m, n, k, groups, spent, rows * units, columns)
