@@ -1,6 +1,6 @@
 """The estimate as a table a person reads: the verdict first, then where the time goes, then what to beware of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,6 +78,8 @@ def facts(est: Estimate) -> list[tuple[str, Text]]:
         ("Time", _shares(est)),
         ("Energy", _energy(est)),
     ]  # fmt: skip
+    if est.energy_by_class_j and "active" not in est.energy_parts_j:  # measured power goes by time, see above
+        rows.append(("", Text(", ".join(_percents(est.energy_by_class_j, est.energy_j)), style="dim")))
     rows += [("Memory" if i == 0 else "", _fit_line(f)) for i, f in enumerate(est.memory_fit)]
     intensity = _intensity(est)
     rows += [
@@ -105,12 +107,21 @@ def _shares(est: Estimate) -> Text:
 def _energy(est: Estimate) -> Text:
     if est.energy_j is None:
         return Text(f"not known: {est.hardware.id} has no energy figures", style="dim")
-    parts = {k: v for k, v in est.energy_parts_j.items() if v}
-    if set(parts) == {"active"}:
-        detail = f"   measured active power {format_si(parts['active'] / est.latency_s, 'W')} × time"
+    active = est.energy_parts_j.get("active")
+    if active:
+        detail = f"measured active power {format_si(active / est.latency_s, 'W')} × time"
     else:
-        detail = "   " + ", ".join(f"{name} {100 * value / est.energy_j:.0f} %" for name, value in parts.items() if value)
-    return Text.assemble((format_si(est.energy_j, "J"), "bold"), (detail, "dim"))
+        levels = {level: v for level, v in est.energy_by_memory_j.items() if v}
+        parts = {k: v for k, v in est.energy_parts_j.items() if k != "memory"}
+        detail = ", ".join(_percents({**parts, **levels}, est.energy_j))
+    default = "   default figures" if est.energy_defaults else ""
+    return Text.assemble((format_si(est.energy_j, "J"), "bold"), (default, "yellow"), (f"   {detail}", "dim"))
+
+
+def _percents(parts: Mapping[str, float | None], total: float | None) -> list[str]:
+    """Parts of a total with their shares, the largest first, those that round to nothing left out."""
+    shares = {name: 100 * value / total for name, value in parts.items() if value and total}
+    return [f"{name} {share:.0f} %" for name, share in sorted(shares.items(), key=lambda item: -item[1]) if share >= 0.5]
 
 
 def _fit_line(fit: Fit) -> Text:
