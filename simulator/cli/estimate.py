@@ -102,16 +102,18 @@ def roofline(
     dim: opt.Dim = None,
     input_shape: opt.InputShape = None,
     precision: opt.Precision = None,
+    energy: Annotated[bool, typer.Option("--energy", help="Operations per joule in the place of operations per second")] = False,
     allow_unknown: opt.AllowUnknown = False,
 ) -> None:
     """Draw the roofs of one or several machines, and the kernels of one or several models under them."""
     from simulator import api
-    from simulator.report.plots.roofline import figure
+    from simulator.report.plots import energy_roofline, roofline
     from simulator.report.plots.save import save
 
     checked_folder(output)
     networks = [opt.load_model(m, batch, dim, input_shape, allow_unknown=allow_unknown) for m in models]
     machines = [api.load_hardware(h) for h in hw]
     estimates = [api.estimate(n, m, precision=precision, runtime=runtime) for m in machines for n in networks]
-    save(figure(estimates)[0], output)
+    drawn = energy_roofline.figure(estimates)[0] if energy else roofline.figure(estimates)[0]
+    save(drawn, output)
     say(f"wrote {output}")
