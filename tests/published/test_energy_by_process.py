@@ -120,3 +120,32 @@ def test_what_no_source_has_is_not_assumed(kind: str) -> None:
     est = estimate(network, hardware(memories=[memory], process="16 nm"), runtime())
     assert est.energy_j is None
     assert any("no energy figures" in warning for warning in est.warnings)
+
+
+@pytest.mark.parametrize(
+    ("row", "kib", "times_mac"),
+    [("energy-019", 108, 6), ("energy-020", None, 200)],  # the global buffer (108 KiB in the chip), DRAM
+)
+def test_the_order_of_magnitude_of_eyeriss(row: str, kib: int | None, times_mac: float) -> None:
+    """Chen et al., ISCA 2016, table IV: 16 bits against a 16-bit MAC at 65 nm. Within a factor of two."""
+    node_m = 65 * NM
+    per_byte = technology.dram_j_per_byte("dram") if kib is None else technology.sram_j_per_byte(kib * 2.0**10, node_m)
+    found = 2 * per_byte / technology.mac_j("int16", node_m)
+    assert times_mac / 2 < found < times_mac * 2, row
+
+
+@pytest.mark.parametrize(
+    ("row", "watts", "frames_per_s", "joules", "tolerance"),
+    [
+        ("energy-024", 0.278, 35, 7.94e-3, 0.01),  # Eyeriss, AlexNet's convolutions
+        ("energy-030", 0.236, 0.7, 337e-3, 0.02),  # Eyeriss, VGG-16
+        ("energy-042", 0.600, 18800, 31.9e-6, 0.01),  # EIE, AlexNet's fully connected layers
+    ],
+)
+def test_measured_power_over_the_measured_rate(
+    row: str, watts: float, frames_per_s: float, joules: float, tolerance: float
+) -> None:
+    product = loaded(model([node("MatMul", "x w", "y")], [value("x", 64, 64)], ["y"], [weight("w", 64, 64)]))
+    engine = {"id": "core", "kind": "simd", "peak": {"fp32": f"{64**3 * frames_per_s!r} MAC/s"}}
+    est = estimate(product, hardware(engines=[engine], power={"active": f"{watts} W"}), runtime())
+    assert est.energy_j == pytest.approx(joules, rel=tolerance), row
