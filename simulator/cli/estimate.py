@@ -48,6 +48,18 @@ def estimate(
     """Predict latency, energy, memory and what bounds each kernel of MODEL on HW."""
     from simulator import api
     from simulator.report import tables
+
+    _check(sort, battery, rate, format)
+    if output is not None:
+        checked_folder(output)
+    network = opt.load_model(model, batch, dim, input_shape, allow_unknown=allow_unknown)
+    est = api.estimate(network, hw, precision=precision, overlap=overlap, runtime=runtime, per_op=per_op)
+    life = None if battery is None or rate is None else api.battery_life(est, battery, rate)
+    _print(est, tables.View(top, sort, life), format, output)
+
+
+def _check(sort: str, battery: str | None, rate: str | None, format: Format) -> None:  # noqa: A002
+    """Refuse options that make no sense, before anything is read."""
     from simulator.result.metrics import SORT_KEYS
 
     if sort not in SORT_KEYS:
@@ -56,12 +68,6 @@ def estimate(
         raise UsageError("--battery and --rate go together: --battery 220mAh@3V --rate 1/s")
     if battery is not None and format is Format.CSV:
         raise UsageError("--battery has no place in csv, which has a line a kernel (use json, md or table)")
-    if output is not None:
-        checked_folder(output)
-    network = opt.load_model(model, batch, dim, input_shape, allow_unknown=allow_unknown)
-    est = api.estimate(network, hw, precision=precision, overlap=overlap, runtime=runtime, per_op=per_op)
-    life = None if battery is None or rate is None else api.battery_life(est, battery, rate)
-    _print(est, tables.View(top, sort, life), format, output)
 
 
 def _print(est: "Estimate", view: "View", format: Format, output: Path | None) -> None:  # noqa: A002
