@@ -12,6 +12,8 @@ from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.resolve.dims import DimOptions
 from simulator.resolve.resolver import resolve
+from simulator.result.battery import BatteryLife
+from simulator.result.battery import battery_life as _battery_life
 from simulator.result.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -133,4 +135,19 @@ def plan(
     return plan_memory(est.prepared.graph, est.prepared.kernels, machine_of(est.hardware), weights, options)
 
 
-__all__ = ["estimate", "load_hardware", "load_model", "plan"]
+def battery_life(est: Estimate, battery: str, rate: str) -> BatteryLife:
+    """How long a battery lasts that runs an estimated network at a rate.
+
+    Args:
+        est: an estimate: its energy, latency and machine count.
+        battery: a charge at a voltage (`220mAh@3V`) or an energy (`2 Wh`, `5 kJ`).
+        rate: inferences in a time: `1/s`, `0.2/s`, `1/min`.
+
+    Raises:
+        UnitError: a battery or a rate that cannot be read.
+        UsageError: the machine cannot keep up with the rate.
+    """
+    return _battery_life(est, battery, rate)
+
+
+__all__ = ["battery_life", "estimate", "load_hardware", "load_model", "plan"]

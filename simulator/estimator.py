@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.bound import bound_s
+from simulator.cost.energy import defaults_used
 from simulator.cost.limits import Limits, limits_of
 from simulator.cost.table import CostTable, cost_table
 from simulator.errors import UsageError, did_you_mean
@@ -22,6 +23,7 @@ from simulator.schedule.memory import fit, occupancy
 from simulator.schedule.overlap import POLICIES, Terms
 from simulator.schedule.placement import place
 from simulator.transform.precision import PRECISIONS, precision_of, with_precision
+from simulator.units import format_si
 from simulator.workload import WorkTable, footprint, work_table
 
 Array = NDArray[np.float64]
@@ -74,11 +76,12 @@ def estimate(
     fused = prepare(model, precision, EVERY_FUSION).work
     bound = float(bound_s(fused, machine, place(fused, machine)))
     energy, parts, kernel_j = _energy(cost, machine, kernel_s, latency)
+    assumed = () if energy is None else defaults_used(prepared.work, machine, placement, cost.bytes_by_level)
     fits = fit(machine, prepared.work.footprint)
     return Estimate(
         model, hardware, runtime, precision, policy, prepared, tuple(e.id for e in placement), cost, kernel_s, kernel_j,
-        latency, bound, energy, parts, fits,
-        _warnings(model, hardware, runtime, prepared.work, placement, widened, energy),
+        latency, bound, energy, parts, assumed, fits,
+        _warnings(model, hardware, runtime, prepared.work, placement, widened, _energy_notes(hardware, energy, assumed)),
     )  # fmt: skip
 
 
@@ -119,7 +122,7 @@ def _warnings(
     work: WorkTable,
     placement: tuple[EngineParams, ...],
     widened: Mapping[str, str],
-    energy: float | None,
+    energy_notes: Sequence[str],
 ) -> tuple[str, ...]:
     """What a reader must know beside the numbers, the most important first."""
     found = [*model.graph.notes, *_gaps(model)]
@@ -131,17 +134,34 @@ def _warnings(
     unlimited = [m.id for m in hardware.memories if m.capacity is None and m.id in homes]
     if unlimited:
         found.append(f"capacity of {', '.join(unlimited)} is not given: taken as enough")
-    if energy is None:
-        found.append(f"{hardware.id} has no energy figures for all of this work: energy is not estimated")
-    elif silent := [m.id for m in hardware.memories if m.is_staging and m.energy is None and hardware.power.active is None]:
-        found.append(f"{hardware.id} has no energy figures for {', '.join(silent)}: what crosses it is not counted")
-    if energy is not None and hardware.power.active is None and hardware.power.static is None:
-        found.append(f"{hardware.id} has no static power: energy is arithmetic and data movement only")
+    found += energy_notes
     found += _assumed_rates(hardware, work, placement)
     unsourced = hardware.unsourced()
     if unsourced:
         found.append(f"{len(unsourced)} figure(s) of {hardware.id} have no source: {_some(unsourced)}")
     return tuple(dict.fromkeys(found))
+
+
+def _energy_notes(hardware: HardwareSpec, energy: float | None, assumed: Sequence[str]) -> list[str]:
+    """What the energy leaves out, and what stands in for figures that the machine's file leaves out."""
+    if energy is None:
+        missing = f"{hardware.id} has no energy figures for all of this work: energy is not estimated"
+        advice = " (a microcontroller takes its power.active: its operations alone are less than a hundredth of it)"
+        return [missing + (advice if hardware.hardware_class == "mcu" else "")]
+    found = []
+    if assumed and hardware.process is not None:
+        node = format_si(hardware.process.value, "m")
+        parts = dict.fromkeys(path.split(".")[1] for path in assumed)
+        found.append(
+            f"energy from default figures of a {node} process for {', '.join(parts)}: arithmetic and memory arrays only, "
+            "without control, wires and clock, which can take ten times as much"
+        )
+    silent = [m.id for m in machine_of(hardware).memories if m.is_staging and m.read_j_per_byte is None]
+    if silent and hardware.power.active is None:
+        found.append(f"{hardware.id} has no energy figures for {', '.join(silent)}: what crosses it is not counted")
+    if hardware.power.active is None and hardware.power.static is None:
+        found.append(f"{hardware.id} has no static power: energy is arithmetic and data movement only")
+    return found
 
 
 def _assumed_rates(hardware: HardwareSpec, work: WorkTable, placement: tuple[EngineParams, ...]) -> list[str]:

@@ -22,10 +22,13 @@ _UNITS: Final[dict[str, dict[str, Decimal]]] = {
     "bytes_per_s": {"B/s": Decimal(1), "bit/s": _EIGHTH},
     "hertz": {"Hz": Decimal(1)},
     "seconds": {"s": Decimal(1)},
-    "joules": {"J": Decimal(1)},
+    "joules": {"J": Decimal(1), "Wh": Decimal(3600)},
     "joules_per_byte": {"J/B": Decimal(1), "J/bit": Decimal(8)},
     "watts": {"W": Decimal(1)},
     "metres": {"m": Decimal(1)},
+    "coulombs": {"C": Decimal(1), "Ah": Decimal(3600)},
+    "volts": {"V": Decimal(1)},
+    "per_second": {"/s": Decimal(1), "/min": 1 / Decimal(60), "/h": 1 / Decimal(3600), "/day": 1 / Decimal(86400)},
     # 1 MAC = 2 FLOP = 2 OP
     "macs_per_s": {"MAC/s": Decimal(1), "FLOP/s": _HALF, "OP/s": _HALF, "FLOPS": _HALF, "OPS": _HALF},
     "ops_per_s": {"OP/s": Decimal(1), "FLOP/s": Decimal(1), "OPS": Decimal(1), "FLOPS": Decimal(1)},
@@ -113,7 +116,7 @@ def example(dimension: str) -> str:
         "bytes": "'320 KiB'", "bytes_per_s": "'3.35 TB/s'", "hertz": "'216 MHz'", "seconds": "'5 us'", "joules": "'2 mJ'",
         "joules_per_byte": "'4 pJ/bit'", "watts": "'350 W'", "metres": "'7 nm'", "macs_per_s": "'312 TFLOP/s' or '2 MAC/cycle'",
         "ops_per_s": "'19.5 TOP/s'", "joules_per_mac": "'0.5 pJ'", "joules_per_op": "'0.2 pJ'", "count": "'108'",
-        "ratio": "'0.85'",
+        "ratio": "'0.85'", "coulombs": "'220 mAh'", "volts": "'3 V'", "per_second": "'1/s'",
     }  # fmt: skip
     return samples[dimension]
 
@@ -140,6 +143,14 @@ def format_si(value: float, unit: str, digits: int = 3) -> str:
 def format_count(value: float, digits: int = 3) -> str:
     """`4.09 G`: a plain number; no prefix below a thousand."""
     return format_si(value, "", digits) if abs(value) >= 1000 else f"{value:.{digits}g}"
+
+
+def format_duration(seconds: float, digits: int = 3) -> str:
+    """`9.89 days`: a long time; below two minutes in seconds."""
+    for name, factor in (("years", 365.25 * 86400), ("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * factor:
+            return f"{format_count(seconds / factor, digits)} {name}"
+    return format_si(seconds, "s", digits)
 
 
 def format_bytes(value: float, digits: int = 3) -> str:

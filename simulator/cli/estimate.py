@@ -3,13 +3,17 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from simulator.cli import options as opt
 from simulator.cli.output import checked_folder, console, emit, plain_console, say
 from simulator.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from simulator.report.tables import View
+    from simulator.result.estimate import Estimate
 
 
 class Format(StrEnum):
@@ -35,6 +39,8 @@ def estimate(
     sort: Annotated[
         str, typer.Option("--sort", metavar="KEY", help="latency, macs, energy, weight_bytes …, or order")
     ] = "latency",
+    battery: opt.Battery = None,
+    rate: opt.Rate = None,
     format: Annotated[Format, typer.Option("--format", help="How to print")] = Format.TABLE,  # noqa: A002
     output: opt.Output = None,
     allow_unknown: opt.AllowUnknown = False,
@@ -42,17 +48,34 @@ def estimate(
     """Predict latency, energy, memory and what bounds each kernel of MODEL on HW."""
     from simulator import api
     from simulator.report import tables
-    from simulator.result.metrics import SORT_KEYS
 
-    if sort not in SORT_KEYS:
-        raise UsageError(f"--sort {sort}: not one of {', '.join(SORT_KEYS)}{did_you_mean(sort, SORT_KEYS)}")
+    _check(sort, battery, rate, format)
     if output is not None:
         checked_folder(output)
     network = opt.load_model(model, batch, dim, input_shape, allow_unknown=allow_unknown)
     est = api.estimate(network, hw, precision=precision, overlap=overlap, runtime=runtime, per_op=per_op)
-    view = tables.View(top, sort)
+    life = None if battery is None or rate is None else api.battery_life(est, battery, rate)
+    _print(est, tables.View(top, sort, life), format, output)
+
+
+def _check(sort: str, battery: str | None, rate: str | None, format: Format) -> None:  # noqa: A002
+    """Refuse options that make no sense, before anything is read."""
+    from simulator.result.metrics import SORT_KEYS
+
+    if sort not in SORT_KEYS:
+        raise UsageError(f"--sort {sort}: not one of {', '.join(SORT_KEYS)}{did_you_mean(sort, SORT_KEYS)}")
+    if (battery is None) != (rate is None):
+        raise UsageError("--battery and --rate go together: --battery 220mAh@3V --rate 1/s")
+    if battery is not None and format is Format.CSV:
+        raise UsageError("--battery has no place in csv, which has a line a kernel (use json, md or table)")
+
+
+def _print(est: "Estimate", view: "View", format: Format, output: Path | None) -> None:  # noqa: A002
+    """The estimate in one of its formats, on standard output or in a file."""
+    from simulator.report import tables
+
     if format is Format.JSON:
-        emit(json.dumps(est.to_dict(), allow_nan=False), output)
+        emit(json.dumps(_document(est, view), allow_nan=False), output)
     elif format is Format.CSV:
         emit(tables.csv_text(est, view), output)
     elif format is Format.MD:
@@ -64,6 +87,13 @@ def estimate(
         emit(capture.get(), output)
     else:
         tables.show_estimate(est, console(), view)
+
+
+def _document(est: "Estimate", view: "View") -> dict[str, object]:
+    """The JSON object, with `battery` where it was asked for."""
+    if view.battery is None:
+        return est.to_dict()
+    return {**est.to_dict(), "battery": view.battery.to_dict(), "warnings": [*est.warnings, *view.battery.warnings]}
 
 
 def roofline(
@@ -78,16 +108,18 @@ def roofline(
     dim: opt.Dim = None,
     input_shape: opt.InputShape = None,
     precision: opt.Precision = None,
+    energy: Annotated[bool, typer.Option("--energy", help="Operations per joule in the place of operations per second")] = False,
     allow_unknown: opt.AllowUnknown = False,
 ) -> None:
     """Draw the roofs of one or several machines, and the kernels of one or several models under them."""
     from simulator import api
-    from simulator.report.plots.roofline import figure
+    from simulator.report.plots import energy_roofline, roofline
     from simulator.report.plots.save import save
 
     checked_folder(output)
     networks = [opt.load_model(m, batch, dim, input_shape, allow_unknown=allow_unknown) for m in models]
     machines = [api.load_hardware(h) for h in hw]
     estimates = [api.estimate(n, m, precision=precision, runtime=runtime) for m in machines for n in networks]
-    save(figure(estimates)[0], output)
+    drawn = energy_roofline.figure(estimates)[0] if energy else roofline.figure(estimates)[0]
+    save(drawn, output)
     say(f"wrote {output}")

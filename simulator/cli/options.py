@@ -72,6 +72,11 @@ Overlap = Annotated[
     str | None, typer.Option("--overlap", metavar="POLICY", help="none, layer or full; default: the runtime's own")
 ]
 AllowUnknown = Annotated[bool, typer.Option("--allow-unknown", help="Count operators without a rule by their bytes and go on")]
+Battery = Annotated[
+    str | None,
+    typer.Option("--battery", metavar="220mAh@3V", help="Also say how long this battery lasts; or 2Wh, 5kJ; with --rate"),
+]
+Rate = Annotated[str | None, typer.Option("--rate", metavar="1/s", help="Inferences in a time, for --battery; or 1/min, 12/h")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to this file")]
 
 

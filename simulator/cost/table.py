@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.compute import compute_s
-from simulator.cost.energy import kernel_energy
+from simulator.cost.energy import kernel_energy, total_j
 from simulator.cost.limits import Limits
 from simulator.cost.traffic import achieved_rates, flows, memory_times, moved_bytes
 from simulator.machine.figures import Number
@@ -26,7 +26,8 @@ class CostTable:
     """Times in s and energies in J of every kernel, shape (..., n_kernels).
 
     `overlap` is the runtime's share θ of hidden time, `asynchronous` whether launches hide behind a busy device.
-    `bytes_by_level` and `s_by_level` are keyed by memory id. `memory_s` combines the levels with the runtime's overlap.
+    `bytes_by_level`, `s_by_level` and `j_by_level` are keyed by memory id. `memory_s` combines the levels with the
+    runtime's overlap.
     Energies are None where the machine gives no figures for them.
     """
 
@@ -39,6 +40,7 @@ class CostTable:
     s_by_level: Mapping[str, Array]
     compute_j: Array | None
     memory_j: Array | None
+    j_by_level: Mapping[str, Array] | None
 
 
 def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> CostTable:
@@ -54,7 +56,7 @@ def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tup
     moved = moved_bytes(moving, len(work))
     overhead_s = work.launches * np.array([p.kernel_overhead.seconds(machine.clock_hz) for p in profiles], np.float64)
     busy_s = compute_s(work, limits, placement)
-    compute_j, memory_j = kernel_energy(work, machine, placement, moved)
+    compute_j, j_by_level = kernel_energy(work, machine, placement, moved)
     shape = np.broadcast_shapes(busy_s.shape, memory_s.shape, overhead_s.shape)
     return CostTable(
         compute_s=np.broadcast_to(busy_s, shape),
@@ -65,5 +67,6 @@ def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tup
         bytes_by_level={level: read + written for level, (read, written) in moved.items()},
         s_by_level=times.by_level,
         compute_j=compute_j,
-        memory_j=memory_j,
+        memory_j=total_j(j_by_level),
+        j_by_level=j_by_level,
     )

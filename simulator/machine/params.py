@@ -4,14 +4,16 @@ Arrays of design points have shape (n_points, 1), so that they broadcast against
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
 from simulator.errors import PrecisionError
+from simulator.machine.defaults import default_energies
 from simulator.machine.figures import Figure, Number
 from simulator.machine.geometry import Shape, shape_of
-from simulator.machine.spec import Engine, HardwareSpec, Memory
+from simulator.machine.spec import Engine, HardwareSpec, Memory, Rate
 
 # what a machine without a native rate computes in instead: the next wider type that holds every value
 _WIDER: Mapping[str, tuple[str, ...]] = {
@@ -80,7 +82,10 @@ class MemoryParams:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """All numbers of a machine. Memories run from the innermost outward."""
+    """All numbers of a machine. Memories run from the innermost outward.
+
+    `default_j` are the energies that stand in for figures its file leaves out, by their path in it.
+    """
 
     id: str
     engines: tuple[EngineParams, ...]
@@ -89,6 +94,7 @@ class Machine:
     active_w: Number | None
     inference_overhead_s: Number
     clock_hz: Number | None
+    default_j: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def homes(self, weights: bool) -> tuple[MemoryParams, ...]:
         """Memories that hold weights (or activations), the innermost first; the outermost level if none says so."""
@@ -99,14 +105,18 @@ class Machine:
 def machine_of(spec: HardwareSpec) -> Machine:
     """The numbers of a spec."""
     clocks = [e.clock.value for e in spec.engines if e.clock]
+    defaults = default_energies(spec)
+    held = {data for memory in spec.memories for data in memory.holds}
+    home = None if held == {"weights", "activations"} else spec.memories[-1]  # of what no memory says it holds
     return Machine(
         id=spec.id,
-        engines=tuple(_engine(e) for e in spec.engines),
-        memories=tuple(_memory(m) for m in spec.memories),
+        engines=tuple(_engine(e, defaults) for e in spec.engines),
+        memories=tuple(_memory(m, defaults, staging=m.is_staging and m is not home) for m in spec.memories),
         static_w=_optional(spec.power.static),
         active_w=_optional(spec.power.active),
         inference_overhead_s=_optional(spec.overheads.inference) or 0.0,
         clock_hz=clocks[0] if clocks else None,
+        default_j=defaults,
     )
 
 
@@ -124,7 +134,13 @@ def _optional(figure: Figure | None) -> float | None:
     return figure.value if figure else None
 
 
-def _engine(engine: Engine) -> EngineParams:
+def _energies(given: Mapping[Rate, Figure], defaults: Mapping[str, float], path: str) -> dict[str, Number]:
+    """Energies by element type: those of the file, else the defaults under `path`."""
+    assumed: dict[str, Number] = {p.removeprefix(path): value for p, value in defaults.items() if p.startswith(path)}
+    return assumed | {rate: figure.value for rate, figure in given.items()}
+
+
+def _engine(engine: Engine, defaults: Mapping[str, float]) -> EngineParams:
     clock = engine.clock.value if engine.clock else None
     peaks: dict[str, Number] = {rate: figure.rate(clock) for rate, figure in engine.peak.items()}
     vector: dict[str, Number] = {rate: figure.rate(clock) for rate, figure in engine.vector.items()}
@@ -136,20 +152,21 @@ def _engine(engine: Engine) -> EngineParams:
     return EngineParams(
         engine.id, engine.kind, peaks, vector, special, sustained,
         {r: f.value for r, f in engine.achieved.items()},
-        {r: f.value for r, f in engine.energy.mac.items()}, {r: f.value for r, f in engine.energy.vector.items()},
+        _energies(engine.energy.mac, defaults, f"engines.{engine.id}.energy.mac."),
+        _energies(engine.energy.vector, defaults, f"engines.{engine.id}.energy.vector."),
         engine.units.value if engine.units else 1.0, clock, shape_of(engine.geometry),
     )  # fmt: skip
 
 
-def _memory(memory: Memory) -> MemoryParams:
+def _memory(memory: Memory, defaults: Mapping[str, float], *, staging: bool) -> MemoryParams:
     clock = memory.clock.value if memory.clock else None
-    energy = memory.energy
+    energy, default = memory.energy, defaults.get(f"memories.{memory.id}.energy.read")
     return MemoryParams(
         memory.id, memory.kind, memory.read.rate(clock), memory.write.rate(clock),
         memory.capacity.value if memory.capacity else np.inf, _optional(memory.achieved),
         memory.latency.seconds(clock) if memory.latency else 0.0,
-        energy.read.value if energy else None, (energy.write or energy.read).value if energy else None,
-        "weights" in memory.holds, "activations" in memory.holds, memory.is_staging,
+        energy.read.value if energy else default, (energy.write or energy.read).value if energy else default,
+        "weights" in memory.holds, "activations" in memory.holds, staging,
     )  # fmt: skip
 
 

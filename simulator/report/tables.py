@@ -1,6 +1,6 @@
 """The estimate as a table a person reads: the verdict first, then where the time goes, then what to beware of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from simulator.result.battery import BatteryLife
 from simulator.result.estimate import Estimate
 from simulator.result.metrics import BY_KEY, numbers, order
 from simulator.schedule.memory import Fit
@@ -25,16 +26,24 @@ _WIDE = ("op_type", "rate", "macs", "moved_bytes", "compute_s", "memory_s", "lat
 
 @dataclass(frozen=True)
 class View:
-    """What of an estimate to show: how many kernels, sorted by what."""
+    """What of an estimate to show: how many kernels, sorted by what, and the life of a battery."""
 
     top: int = 10
     sort: str = "latency"
+    battery: BatteryLife | None = None
 
 
 def show_estimate(est: Estimate, console: Console, view: View) -> None:
     """Print the report."""
     console.print(
-        Group(headline(est, console.width), Text(), _facts(est), Text(), kernel_table(est, view, console.width), *_notes(est))
+        Group(
+            headline(est, console.width),
+            Text(),
+            _facts(est, view),
+            Text(),
+            kernel_table(est, view, console.width),
+            *_notes(est, view),
+        )
     )
 
 
@@ -61,16 +70,16 @@ def verdict(est: Estimate) -> Text:
     return text
 
 
-def _facts(est: Estimate) -> RenderableType:
+def _facts(est: Estimate, view: View) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column()
-    for name, value in facts(est):
+    for name, value in facts(est, view):
         grid.add_row(name, value)
     return Padding(grid, (0, 0, 0, 2))
 
 
-def facts(est: Estimate) -> list[tuple[str, Text]]:
+def facts(est: Estimate, view: View) -> list[tuple[str, Text]]:
     """The headline figures, named."""
     faster = f": at best {est.latency_s / est.bound_latency_s:.3g} × faster on this machine" if est.bound_latency_s else ""
     rows = [
@@ -78,6 +87,10 @@ def facts(est: Estimate) -> list[tuple[str, Text]]:
         ("Time", _shares(est)),
         ("Energy", _energy(est)),
     ]  # fmt: skip
+    if est.energy_by_class_j and "active" not in est.energy_parts_j:  # measured power goes by time, see above
+        rows.append(("", Text(", ".join(_percents(est.energy_by_class_j, est.energy_j)), style="dim")))
+    if view.battery is not None:
+        rows.append(("Battery", Text.assemble((view.battery.life_text, "bold"), (f"   {view.battery.power_text}", "dim"))))
     rows += [("Memory" if i == 0 else "", _fit_line(f)) for i, f in enumerate(est.memory_fit)]
     intensity = _intensity(est)
     rows += [
@@ -105,12 +118,21 @@ def _shares(est: Estimate) -> Text:
 def _energy(est: Estimate) -> Text:
     if est.energy_j is None:
         return Text(f"not known: {est.hardware.id} has no energy figures", style="dim")
-    parts = {k: v for k, v in est.energy_parts_j.items() if v}
-    if set(parts) == {"active"}:
-        detail = f"   measured active power {format_si(parts['active'] / est.latency_s, 'W')} × time"
+    active = est.energy_parts_j.get("active")
+    if active:
+        detail = f"measured active power {format_si(active / est.latency_s, 'W')} × time"
     else:
-        detail = "   " + ", ".join(f"{name} {100 * value / est.energy_j:.0f} %" for name, value in parts.items() if value)
-    return Text.assemble((format_si(est.energy_j, "J"), "bold"), (detail, "dim"))
+        levels = {level: v for level, v in est.energy_by_memory_j.items() if v}
+        parts = {k: v for k, v in est.energy_parts_j.items() if k != "memory"}
+        detail = ", ".join(_percents({**parts, **levels}, est.energy_j))
+    default = "   default figures" if est.energy_defaults else ""
+    return Text.assemble((format_si(est.energy_j, "J"), "bold"), (default, "yellow"), (f"   {detail}", "dim"))
+
+
+def _percents(parts: Mapping[str, float | None], total: float | None) -> list[str]:
+    """Parts of a total with their shares, the largest first, those that round to nothing left out."""
+    shares = {name: 100 * value / total for name, value in parts.items() if value and total}
+    return [f"{name} {share:.0f} %" for name, share in sorted(shares.items(), key=lambda item: -item[1]) if share >= 0.5]
 
 
 def _fit_line(fit: Fit) -> Text:
@@ -224,10 +246,13 @@ def _bar(share: float) -> Text:
     return Text.assemble((bar.ljust(_BAR), "cyan"), f" {100 * share:3.0f} %")
 
 
-def _notes(est: Estimate) -> list[RenderableType]:
-    if not est.warnings:
-        return []
-    return [Text(), *(Padding(Text.assemble(("note: ", "yellow"), printable(w)), (0, 0, 0, 2)) for w in est.warnings)]
+def _warnings(est: Estimate, view: View) -> tuple[str, ...]:
+    return (*est.warnings, *(view.battery.warnings if view.battery else ()))
+
+
+def _notes(est: Estimate, view: View) -> list[RenderableType]:
+    notes = [Padding(Text.assemble(("note: ", "yellow"), printable(w)), (0, 0, 0, 2)) for w in _warnings(est, view)]
+    return [Text(), *notes] if notes else []
 
 
 def markdown(est: Estimate, view: View) -> str:
@@ -241,7 +266,7 @@ def markdown(est: Estimate, view: View) -> str:
         "| | |",
         "|---|---|",
     ]
-    lines += [f"| {name} | {value.plain} |" for name, value in facts(est)]
+    lines += [f"| {name} | {value.plain} |" for name, value in facts(est, view)]
     keys = [
         "name",
         "op_type",
@@ -259,7 +284,8 @@ def markdown(est: Estimate, view: View) -> str:
     ranked = order(est, view.sort)
     for i in ranked[: view.top] if view.top else ranked:
         lines.append("| " + " | ".join(printable(format_cell(data[k][i], k)).replace("|", "\\|") for k in keys) + " |")
-    lines += ["", *(f"> note: {w}" for w in est.warnings)] if est.warnings else []
+    notes = _warnings(est, view)
+    lines += ["", *(f"> note: {w}" for w in notes)] if notes else []
     return "\n".join(lines) + "\n"
 
 

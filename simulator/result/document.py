@@ -61,6 +61,8 @@ def _totals(est: Prediction) -> dict[str, object]:
         "overhead_s": overhead, "bound": est.bound,
         "arithmetic_intensity_op_per_byte": float(work.ops.sum()) / moved if moved else None,
         "traffic_bytes": traffic, "energy_breakdown_j": dict(est.energy_parts_j),
+        "energy_by_class_j": est.energy_by_class_j, "energy_by_memory_j": est.energy_by_memory_j,
+        "energy_defaults": list(est.energy_defaults),
         "ridge_op_per_byte": est.ridge_op_per_byte,
         "peak_activation_bytes": est.prepared.occupancy.peak_bytes, "weight_bytes": _whole(est.work.footprint.weight_bytes),
         "fits": est.fits,

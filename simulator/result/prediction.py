@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from simulator.workload import WorkTable
 
 Array = NDArray[np.float64]
 Bound = Literal["compute", "memory", "overhead"]
+_ROUNDING: Final = 1e-12  # of a total: what a sum of its parts may lose
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Prepared:
 class Prediction:
     """What one inference of the whole batch takes. Arrays have shape (n_kernels,); totals are floats.
 
-    `energy_j` is None where the machine has no energy figures, `energy_parts_j` says which part is known.
+    `energy_j` is None where the machine has no energy figures, `energy_parts_j` says which part is known, and
+    `energy_defaults` on which figures it rests that are not the machine's own but those of its process node.
     """
 
     model: Model
@@ -53,6 +55,7 @@ class Prediction:
     bound_latency_s: float
     energy_j: float | None
     energy_parts_j: Mapping[str, float | None]
+    energy_defaults: tuple[str, ...]
     memory_fit: tuple[Fit, ...]
     warnings: tuple[str, ...]
 
@@ -70,6 +73,23 @@ class Prediction:
     def throughput_per_s(self) -> float | None:
         """Inferences per second; None where there is nothing to do."""
         return self.batch / self.latency_s if self.latency_s else None
+
+    @property
+    def energy_by_class_j(self) -> dict[str, float] | None:
+        """Energy by kernel class, and under `outside` that of the time which no kernel takes; the parts add up to all."""
+        if self.energy_j is None or self.kernel_j is None:
+            return None
+        found: dict[str, float] = {}
+        for kind, energy in zip(self.work.kinds, self.kernel_j, strict=True):
+            found[str(kind)] = found.get(str(kind), 0.0) + float(energy)
+        outside = self.energy_j - sum(found.values())
+        return {**found, "outside": outside} if outside > _ROUNDING * self.energy_j else found
+
+    @property
+    def energy_by_memory_j(self) -> dict[str, float | None]:
+        """Energy of data movement by memory or link; None where power was measured as a whole, or without figures."""
+        known = None if "active" in self.energy_parts_j else self.cost.j_by_level
+        return {level: None if known is None else float(known[level].sum()) for level in self.cost.bytes_by_level}
 
     @property
     def fits(self) -> bool:

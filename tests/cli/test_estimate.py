@@ -74,7 +74,8 @@ FIELDS: dict[str, dict[str, Any]] = {
         "latency_s": float, "bound_latency_s": float, "throughput_per_s": float, "energy_j": (float, type(None)),
         "compute_s": float, "memory_s": float, "overhead_s": float, "bound": str, "arithmetic_intensity_op_per_byte": float,
         "traffic_bytes": dict, "energy_breakdown_j": dict, "peak_activation_bytes": int, "weight_bytes": int, "fits": bool,
-        "ridge_op_per_byte": float, "memory": dict,
+        "ridge_op_per_byte": float, "memory": dict, "energy_by_class_j": (dict, type(None)), "energy_by_memory_j": dict,
+        "energy_defaults": list,
     },
     "coverage": {"ops_without_rule": dict, "tensors_without_shape": int, "data_dependent_shapes": int},
 }  # fmt: skip
@@ -133,6 +134,10 @@ def test_json_agrees_with_itself(pair: Sequence[str]) -> None:
     else:
         parts = [part for part in totals["energy_breakdown_j"].values() if part is not None]
         assert sum(parts) == pytest.approx(totals["energy_j"], rel=1e-12)
+        assert sum(totals["energy_by_class_j"].values()) == pytest.approx(totals["energy_j"], rel=1e-12)
+        assert totals["energy_by_class_j"].keys() - {"outside"} == {layer["kind"] for layer in layers}
+        assert totals["energy_by_memory_j"].keys() == totals["traffic_bytes"].keys()
+        assert bool(totals["energy_defaults"]) == any("default figures" in warning for warning in found["warnings"])
         assert totals["energy_j"] > 0
 
 
@@ -495,7 +500,7 @@ def test_sort_by_every_key(key: str) -> None:
 
 @pytest.mark.parametrize("key", SORT_KEYS)
 def test_sort_by_what_is_not_known(key: str) -> None:
-    assert good("estimate", "ds_cnn", "--hw", "t4", "--sort", key).lines  # no energy figures
+    assert good("estimate", "ds_cnn", "--hw", "edgetpu_usb", "--precision", "int8", "--sort", key).lines  # no energy figures
 
 
 def test_per_op_fuses_nothing() -> None:
@@ -621,7 +626,10 @@ def data_dependent() -> onnx.ModelProto:
     ("proto", "options", "words"),
     [
         (open_model, ["--hw", "t4"], ["assumed seq = 128", "assumed batch = 1"]),
-        (one_matmul, ["--hw", "t4"], ["t4 has no energy figures"]),
+        (one_matmul, ["--hw", "edgetpu_usb", "--precision", "int8"], ["edgetpu_usb has no energy figures"]),
+        (one_matmul, ["--hw", "stm32h743", "--precision", "int8"], ["stm32h743 has no energy figures", "power.active"]),
+        (one_matmul, ["--hw", "t4"], ["default figures of a 12 nm process for tensor, l2:", "without control"]),
+        (one_matmul, ["--hw", "xeon_8480p"], ["default figures of a 10 nm process for cores, l2"]),
         (one_matmul, ["--hw", "mine.yaml"], ["2 figure(s) of mine have no source", "engines.core.peak.fp32"]),
         (one_matmul, ["--hw", "mine.yaml"], ["mine names no runtime", "capacity of dram is not given"]),
         (activations, ["--hw", "mine.yaml"], ["mine gives no vector rate", "mine gives no rate of special functions", "25%"]),
@@ -629,7 +637,7 @@ def data_dependent() -> onnx.ModelProto:
         (unknown_op, ["--hw", "t4", "--allow-unknown"], ["operators without a rule", "Fancy"]),
         (data_dependent, ["--hw", "t4"], ["1 shape(s) depend on data"]),
     ],
-    ids=["assumed", "energy", "source", "limits", "rates", "widened", "unknown", "data"],
+    ids=["assumed", "energy", "mcu", "arithmetic", "defaults", "source", "limits", "rates", "widened", "unknown", "data"],
 )
 def test_warnings_appear_everywhere(
     proto: Any, options: Sequence[str], words: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -40,6 +40,25 @@ def test_the_parts_add_up(network: Model, machine: HardwareSpec, software: Runti
 
 
 @few
+@given(networks(), machines(energy=True), runtimes(), policies, st.booleans())
+def test_classes_and_memories_add_up(
+    network: Model, machine: HardwareSpec, software: RuntimeSpec, policy: str, measured: bool
+) -> None:
+    if measured:
+        machine = HardwareSpec.model_validate({**machine.model_dump(by_alias=True), "power": {"active": "2 W"}})
+    est = estimate(network, machine, software, overlap=policy)
+    by_class, by_memory = est.energy_by_class_j, est.energy_by_memory_j
+    assert by_class is not None
+    assert sum(by_class.values()) == pytest.approx(est.energy_j, rel=1e-12)
+    assert all(value >= 0 for value in by_class.values())
+    assert by_memory.keys() == est.cost.bytes_by_level.keys()
+    if measured:
+        assert set(by_memory.values()) == {None}
+    else:
+        assert sum(v or 0.0 for v in by_memory.values()) == pytest.approx(est.energy_parts_j["memory"], rel=1e-12)
+
+
+@few
 @given(networks(), hardware_dicts(energy=True), runtimes(), policies)
 def test_doubling_every_energy_figure_doubles_the_energy(
     network: Model, machine: dict[str, Any], software: RuntimeSpec, policy: str
@@ -68,6 +87,46 @@ def test_without_figures_there_is_no_energy_and_a_warning(network: Model, machin
     assert est.energy_j is None
     assert est.to_dict()["totals"]["energy_j"] is None  # type: ignore[index]
     assert any("no energy figures" in w for w in est.warnings)
+
+
+nodes = st.floats(1, 500).map(lambda nm: f"{nm!r} nm")
+
+
+@few
+@given(networks(), hardware_dicts(), runtimes(), nodes)
+def test_a_process_stands_in_for_figures_and_is_named(
+    network: Model, machine: dict[str, Any], software: RuntimeSpec, node: str
+) -> None:
+    """Never a silent zero: a number with its defaults named, or none with a warning."""
+    est = estimate(network, HardwareSpec.model_validate({**machine, "process": node}), software)
+    unknown = any(level["kind"] == "flash" for level in machine["memories"])
+    if machine["class"] in ("mcu", "fpga") or unknown:
+        assert est.energy_j is None
+        assert est.energy_defaults == ()
+        assert any("no energy figures" in w for w in est.warnings)
+    else:
+        assert est.energy_j is not None
+        assert any("default figures" in w for w in est.warnings) == bool(est.energy_defaults)
+        assert bool(est.energy_defaults) == bool(est.cost.bytes_by_level and est.energy_j)
+
+
+@few
+@given(networks(), hardware_dicts(energy=True), runtimes(), nodes)
+def test_a_process_changes_no_figure_that_is_given(
+    network: Model, machine: dict[str, Any], software: RuntimeSpec, node: str
+) -> None:
+    plain, named = (estimate(network, HardwareSpec.model_validate(m), software) for m in (machine, {**machine, "process": node}))
+    assert named.energy_j == plain.energy_j
+    assert named.energy_defaults == ()
+
+
+@few
+@given(networks(), runtimes(), st.floats(1, 500), st.floats(1, 500))
+def test_a_finer_process_takes_no_more(network: Model, software: RuntimeSpec, one_nm: float, other_nm: float) -> None:
+    fine, coarse = (estimate(network, hardware(process=f"{nm!r} nm"), software).energy_j for nm in sorted((one_nm, other_nm)))
+    assert fine is not None
+    assert coarse is not None
+    assert fine <= coarse * (1 + 1e-12)
 
 
 @few

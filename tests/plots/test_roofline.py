@@ -153,7 +153,7 @@ def test_every_peak_and_bandwidth_of_the_machine_has_a_roof():
     assert {n for r in found.compute for n in r.names} == set(machine.engines[0].macs_per_s)
     assert {r.per_s for r in found.memory} == {m.read_bytes_per_s for m in machine.memories}
     assert [r.per_s for r in found.compute] == sorted(r.per_s for r in found.compute)
-    assert [r.names for r in found.memory if r.used] == [("hbm",)]
+    assert [r.names for r in found.memory if r.used] == [("hbm",), ("l2",)]
 
 
 def test_labels_name_roofs_with_units():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.errors import UnitError
-from simulator.units import Quantity, example, format_bytes, format_exact, format_si, known_units, parse
+from simulator.units import Quantity, example, format_bytes, format_duration, format_exact, format_si, known_units, parse
 
 DIMENSIONS = {
     "bytes": "B",
@@ -25,6 +25,9 @@ DIMENSIONS = {
     "joules_per_op": "J/OP",
     "count": "",
     "ratio": "",
+    "coulombs": "C",
+    "volts": "V",
+    "per_second": "/s",
 }
 PREFIXED = {d: u for d, u in DIMENSIONS.items() if u}
 DECIMAL = ["f", "p", "n", "u", "m", "", "k", "M", "G", "T", "P", "E"]
@@ -78,6 +81,13 @@ def test_neighbouring_binary_prefixes_are_1024_apart(dimension: str, unit: str, 
         ("0.5 pJ", "joules_per_mac", 0.5e-12),
         ("0.5 pJ/FLOP", "joules_per_mac", 1e-12),
         ("0.2 pJ/OP", "joules_per_op", 0.2e-12),
+        ("2 Wh", "joules", 7200),
+        ("220 mAh", "coulombs", 792),
+        ("3.7V", "volts", 3.7),
+        ("1/s", "per_second", 1),
+        ("90/min", "per_second", 1.5),
+        ("36 /h", "per_second", 0.01),
+        ("1/day", "per_second", 1 / 86400),
         ("85 %", "ratio", 0.85),
         ("0.85", "ratio", 0.85),
         ("108", "count", 108),
@@ -178,3 +188,21 @@ def test_format_si(number: float, text: str) -> None:
 )
 def test_format_bytes(number: float, text: str) -> None:
     assert format_bytes(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0 s"),
+        (0.5, "500 ms"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7200, "2 h"),
+        (100 * 3600, "4.17 days"),
+        (400 * 86400, "400 days"),
+        (1e9, "31.7 years"),
+        (1e15, "31.7 M years"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text

@@ -22,14 +22,13 @@ from simulator.report.plots import style
 from simulator.report.plots.labels import Placer, along, around
 from simulator.report.plots.registry import plot
 from simulator.report.plots.roofs import Points, Roof, Roofs, machine_name, points, rest, roofs
+from simulator.report.plots.series import areas_pt2, decades, figure_of, looks, memory_name, shared_facts
 from simulator.result.estimate import Estimate
 
-_LEAST_PT2: Final = 7.0  # area of a kernel's marker, whatever its time
 _KERNEL_LABEL_PT: Final = 66.0  # a kernel's label farther from its marker says less than none
 _STAR_PT: Final = 11.0
 _NAME_LENGTH: Final = 24
 _LEAST_SHARE: Final = 0.01  # of the time, for a kernel to be named
-_MEMORY_NAMES: Final = {"flash": "flash", "pcie": "PCIe"}  # others are acronyms
 
 Key = tuple[str, str]
 Array = np.ndarray
@@ -64,9 +63,7 @@ class _Series:
     @property
     def areas_pt2(self) -> Array:
         """Marker areas in proportion to the time of each kernel, none so small that it cannot be seen."""
-        share = self.points.share
-        largest = self.scale * np.clip(110.0 * (20.0 / max(len(share), 1)) ** 0.4, 35.0, 110.0)
-        return np.asarray(np.maximum(_LEAST_PT2, largest * share / share.max(initial=1e-300)))
+        return areas_pt2(self.points.share, self.scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +105,7 @@ def roofline(estimates: Sequence[Estimate], ax: Axes) -> RooflineArtists:
         UsageError: no estimates, or none with any arithmetic.
     """
     with style.context():
-        series = _series(estimates, marker_scale=(style.font_pt(_figure_of(ax)) / 8.0) ** 4)
+        series = _series(estimates, marker_scale=(style.font_pt(figure_of(ax)) / 8.0) ** 4)
         canvas = _canvas(series, ax)
         placer = _prepare(canvas)
         compute, memory = _draw_compute(canvas), _draw_memory(canvas)
@@ -127,37 +124,13 @@ def roofline(estimates: Sequence[Estimate], ax: Axes) -> RooflineArtists:
 
 
 def _series(estimates: Sequence[Estimate], marker_scale: float) -> tuple[_Series, ...]:
-    machines = list(dict.fromkeys(map(machine_name, estimates)))
-    models = list(dict.fromkeys(est.model.name for est in estimates))
-    found = []
-    for position, (est, name) in enumerate(zip(estimates, _names(estimates), strict=True)):
-        machine, model = machines.index(machine_name(est)), models.index(est.model.name)
-        many_machines, many_models = len(machines) > 1, len(models) > 1
-        look = machine if many_machines else model if many_models else position
-        shape = model if many_models else look
-        color = style.PALETTE[look % len(style.PALETTE)]
-        marker = style.MARKERS[shape % len(style.MARKERS)] if len(estimates) > 1 else None
-        found.append(_Series(est, points(est), name, color, marker, marker_scale))
+    found = tuple(
+        _Series(est, points(est), look.name, look.color, look.marker, marker_scale)
+        for est, look in zip(estimates, looks(estimates), strict=True)
+    )
     if not any(len(s.points.index) for s in found):
         raise UsageError("a roofline needs at least one kernel with arithmetic")
-    return tuple(found)
-
-
-def _facts(est: Estimate) -> tuple[str, ...]:
-    """What may tell an estimate from others, the most telling first."""
-    precision = est.precision or ", ".join(sorted(set(est.work.rates)))
-    return est.model.name, machine_name(est), precision, f"batch {est.batch}", est.runtime.id, f"overlap {est.overlap}"
-
-
-def _names(estimates: Sequence[Estimate]) -> list[str]:
-    """A short name for each: only facts that differ, runtime and overlap only where nothing else does."""
-    facts = [_facts(est) for est in estimates]
-    for length in (4, 5, 6):
-        differs = [i for i in range(length) if len({f[i] for f in facts}) > 1] or [0]
-        names = [", ".join(f[i] for i in differs) for f in facts]
-        if len(set(names)) == len(names):
-            return names
-    return [f"{name} ({number})" for number, name in enumerate(names, 1)]
+    return found
 
 
 def _canvas(series: Sequence[_Series], ax: Axes) -> _Canvas:
@@ -173,24 +146,13 @@ def _canvas(series: Sequence[_Series], ax: Axes) -> _Canvas:
     tops = [roof.per_s for r in found for roof in (r.compute if not several else (r.peak,))]
     lowest = min(y for y in ys if y > 0)
     return _Canvas(
-        ax, found, colors, "OP" if integer else "FLOP", style.font_pt(_figure_of(ax)),
-        _decades(min(x for x in xs if x > 0), max(xs)), _decades(lowest, max(tops)),
+        ax, found, colors, "OP" if integer else "FLOP", style.font_pt(figure_of(ax)),
+        decades(min(x for x in xs if x > 0), max(xs)), decades(lowest, max(tops)),
     )  # fmt: skip
 
 
 def _active_rates(found: Roofs) -> list[str]:
     return [name for roof in found.compute if roof.used for name in roof.names]
-
-
-def _figure_of(ax: Axes) -> Figure:
-    found = ax.get_figure(root=True)
-    assert isinstance(found, Figure), "an axes without a figure has no size"
-    return found
-
-
-def _decades(low: float, high: float) -> tuple[float, float]:
-    """The powers of ten around a range, with a little room at either end."""
-    return 10.0 ** np.floor(np.log10(low / 1.1)), 10.0 ** np.ceil(np.log10(high * 1.35))
 
 
 def _prepare(canvas: _Canvas) -> Placer:
@@ -303,12 +265,9 @@ def _total(one: _Series) -> Array:
 
 def _title(canvas: _Canvas, placer: Placer, estimates: Sequence[Estimate]) -> Text:
     """What all estimates share, as much of it as fits above the axes."""
-    facts = [(e.model.name, e.hardware.name, e.hardware.mode, *_facts(e)[2:5]) for e in estimates]
-    shared = [str(values[0]) for values in zip(*facts, strict=True) if len(set(values)) == 1 and values[0]]
     font = FontProperties(size=canvas.pt)
-    while len(shared) > 1 and placer.size_px(", ".join(shared), font)[0] > canvas.ax.bbox.width:
-        shared.pop()
-    return canvas.ax.set_title(", ".join(shared), loc="left", fontproperties=font, color=style.INK, pad=4)
+    text = shared_facts(estimates, lambda text: placer.size_px(text, font)[0] <= canvas.ax.bbox.width)
+    return canvas.ax.set_title(text, loc="left", fontproperties=font, color=style.INK, pad=4)
 
 
 def _legend(canvas: _Canvas, series: Sequence[_Series]) -> Legend:
@@ -378,7 +337,7 @@ def _compute_text(canvas: _Canvas, roof: Roof) -> str:
 
 
 def _memory_text(roof: Roof) -> str:
-    names = ", ".join(_MEMORY_NAMES.get(name, name.upper()) for name in roof.names)
+    names = ", ".join(memory_name(name) for name in roof.names)
     return f"{names} {style.readable(roof.per_s, 'B/s')}"
 
 

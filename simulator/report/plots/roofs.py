@@ -70,7 +70,10 @@ def machine_name(est: Estimate) -> str:
 
 
 def roofs(estimates: Sequence[Estimate]) -> Roofs:
-    """Ceilings of the machine that all `estimates` are for. A roof is at the nominal peak: 2 × MACs per second."""
+    """Ceilings of the machine that all `estimates` are for. A roof is at the nominal peak: 2 × MACs per second.
+
+    The ridge is where that of the busiest home meets it: intensities count bytes as if no cache held any.
+    """
     machine = machine_of(estimates[0].hardware)
     peaks: dict[str, float] = {}
     for engine in machine.engines:
@@ -78,7 +81,9 @@ def roofs(estimates: Sequence[Estimate]) -> Roofs:
             peaks[rate] = max(peaks.get(rate, 0.0), 2 * float(np.max(macs_per_s)))
     bandwidths = {m.id: float(np.max(m.read_bytes_per_s)) for m in machine.memories}
     compute, peak = _ceilings(peaks, _seconds_by_rate(estimates, machine))
-    memory, stream = _ceilings(bandwidths, _seconds_by_level(estimates))
+    seconds = _seconds_by_level(estimates)
+    memory, _ = _ceilings(bandwidths, seconds)
+    _, stream = _ceilings(bandwidths, {m.id: seconds.get(m.id, 0.0) for m in machine.memories if not m.is_staging})
     return Roofs(machine_name(estimates[0]), compute, memory, peak, stream)
 
 
