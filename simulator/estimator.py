@@ -9,18 +9,21 @@ from numpy.typing import NDArray
 
 from simulator.cost.bound import bound_s
 from simulator.cost.limits import Limits, limits_of
+from simulator.cost.parts import Part, parts_of
 from simulator.cost.table import CostTable, cost_table
+from simulator.cost.transfer import crossings
 from simulator.errors import UsageError, did_you_mean
 from simulator.kernels.partition import EVERY_FUSION, partition
-from simulator.machine.params import SPECIAL_SHARE, EngineParams, Machine, machine_of, require_rate
+from simulator.kernels.support import Supported, kernel_refusals, op_refusals
+from simulator.machine.params import SPECIAL_SHARE, Machine, machine_of, require_rate
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prepared
-from simulator.schedule.memory import fit, occupancy
+from simulator.schedule.memory import fit, occupancy, together
 from simulator.schedule.overlap import POLICIES, Terms
-from simulator.schedule.placement import place
+from simulator.schedule.placement import Placement, fallback_notes, place, placements
 from simulator.transform.precision import PRECISIONS, precision_of, with_precision
 from simulator.workload import WorkTable, footprint, work_table
 
@@ -28,14 +31,20 @@ Array = NDArray[np.float64]
 
 
 @lru_cache(maxsize=32)
-def prepare(model: Model, precision: str | None, fusion: tuple[str, ...]) -> Prepared:
-    """Kernels and work of a model; kept, since the same model is often held against several machines."""
+def prepare(model: Model, precision: str | None, fusion: tuple[str, ...], supported: Supported = ()) -> Prepared:
+    """Kernels and work of a model; kept, since the same model is often held against several machines.
+
+    `supported` is what those engines run that do not run everything.
+    """
     graph = with_precision(model.graph, precision) if precision else model.graph
-    kernels, works = partition(graph, fusion)
+    refused = op_refusals(graph, supported)
+    kernels, works = partition(graph, fusion, refused)
     live = occupancy(graph, kernels)
     work = work_table(graph, kernels, works, footprint(graph, kernels, live.peak_bytes))
     if precision and PRECISIONS[precision].math:
         work = _with_math(work, PRECISIONS[precision].math or "")
+    if supported:
+        work = replace(work, refused=kernel_refusals(kernels, work.rates, refused, supported))
     return Prepared(graph, kernels, work, live)
 
 
@@ -63,23 +72,37 @@ def estimate(
         raise UsageError(f"no overlap policy '{policy}'{did_you_mean(policy, POLICIES)} (known: {', '.join(POLICIES)})")
     if precision is not None:
         precision_of(precision)
-    prepared = prepare(model, precision, runtime.fusion)
+    supported = tuple((e.id, e.supports) for e in hardware.engines if e.supports is not None)
+    prepared = prepare(model, precision, runtime.fusion, supported)
     machine = machine_of(hardware)
     widened = require_rate(machine, prepared.work.mac_rates, precision)
     limits = limits_of(runtime, machine)
-    placement = place(prepared.work, machine, limits.profiles)
-    cost = cost_table(prepared.work, machine, limits, placement)
+    placement = place(prepared.work, machine, limits.profiles, runtime.fallback)
+    parts = _parts(prepared, machine, placement)
+    crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
+    cost = cost_table(prepared.work, machine, limits, placement, parts, crossed)
     kernel_s, total = POLICIES[policy](Terms.of(cost))
-    latency = float(total) + _fixed_s(machine, limits)
-    fused = prepare(model, precision, EVERY_FUSION).work
-    bound = float(bound_s(fused, machine, place(fused, machine)))
-    energy, parts, kernel_j = _energy(cost, machine, kernel_s, latency)
-    fits = fit(machine, prepared.work.footprint)
+    kernel_s = kernel_s + cost.transfer_s
+    latency = float(total) + float(cost.transfer_s.sum(axis=-1)) + _fixed_s(machine, limits)
+    bound = _bound_s(prepare(model, precision, EVERY_FUSION, supported), machine)
+    energy, energy_parts, kernel_j = _energy(cost, machine, kernel_s, latency)
+    fits = together(f for part in parts for f in fit(part.machine, part.work.footprint))
+    fallback = fallback_notes(prepared.work, placement, limits.profiles, runtime.fallback)
+    warnings = _warnings(model, hardware, runtime, prepared.work, placement, widened, energy, fallback)
     return Estimate(
         model, hardware, runtime, precision, policy, prepared, tuple(e.id for e in placement), cost, kernel_s, kernel_j,
-        latency, bound, energy, parts, fits,
-        _warnings(model, hardware, runtime, prepared.work, placement, widened, energy),
+        latency, bound, energy, energy_parts, fits, warnings,
     )  # fmt: skip
+
+
+def _parts(prepared: Prepared, machine: Machine, placement: Placement) -> tuple[Part, ...]:
+    return parts_of(prepared.graph, prepared.kernels, prepared.work, machine, placement, prepared.occupancy.live_bytes)
+
+
+def _bound_s(fused: Prepared, machine: Machine) -> float:
+    """The lowest bound of all ways in which a runtime may share the kernels among the engines."""
+    found = placements(fused.work, machine)
+    return min(float(bound_s(fused.work, machine, p, _parts(fused, machine, p))) for p in found)
 
 
 def _fixed_s(machine: Machine, limits: Limits) -> float:
@@ -117,12 +140,13 @@ def _warnings(
     hardware: HardwareSpec,
     runtime: RuntimeSpec,
     work: WorkTable,
-    placement: tuple[EngineParams, ...],
+    placement: Placement,
     widened: Mapping[str, str],
     energy: float | None,
+    fallback: Sequence[str],
 ) -> tuple[str, ...]:
     """What a reader must know beside the numbers, the most important first."""
-    found = [*model.graph.notes, *_gaps(model)]
+    found = [*model.graph.notes, *_gaps(model), *fallback]
     found += [f"{hardware.id} has no {narrow} rate: computed in {wide}" for narrow, wide in widened.items()]
     if hardware.runtime is None and runtime.id == "ideal":
         found.append(f"{hardware.id} names no runtime: the ideal one, at data-sheet rates without overhead")
@@ -142,7 +166,7 @@ def _warnings(
     return tuple(dict.fromkeys(found))
 
 
-def _assumed_rates(hardware: HardwareSpec, work: WorkTable, placement: tuple[EngineParams, ...]) -> list[str]:
+def _assumed_rates(hardware: HardwareSpec, work: WorkTable, placement: Placement) -> list[str]:
     """What stands in for rates that the machine's file leaves out and this work needs."""
     found = []
     vector, special = work.vector_ops > 0, work.special_ops > 0

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from simulator.errors import ModelError
 from simulator.graph.graph import Graph
+from simulator.kernels.support import Refusals
 from simulator.kernels.types import Kernel
 from simulator.ops.work import Kind, Work
 
@@ -35,7 +36,8 @@ class WorkTable:
     """One row a kernel; columns are float64 arrays of shape (n_kernels,), counts and bytes of one inference.
 
     `rates` and `kinds` name the element type and kernel class of each row; `gemm` is (n_kernels, 4): m, n, k, groups
-    of the row's largest matrix product, zeros without one.
+    of the row's largest matrix product, zeros without one. `refused` names for each row the engines that do not run it,
+    and why; empty where there is no such engine.
     """
 
     names: tuple[str, ...]
@@ -50,6 +52,7 @@ class WorkTable:
     launches: Column
     gemm: Column
     footprint: Footprint
+    refused: tuple[Refusals, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)

@@ -4,7 +4,7 @@ Arrays of design points have shape (n_points, 1), so that they broadcast against
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,6 +42,7 @@ class EngineParams:
     achieved: Mapping[str, Number]
     j_per_mac: Mapping[str, Number]
     j_per_vector_op: Mapping[str, Number]
+    memories: tuple[str, ...] = ()  # ids of those it works from; empty: all
 
     def native(self, rate: str) -> str | None:
         """The rate a kernel of element type `rate` runs at: its own or the next wider one; None without any."""
@@ -90,6 +91,16 @@ class Machine:
         found = tuple(m for m in self.memories if (m.holds_weights if weights else m.holds_activations))
         return found or self.memories[-1:]
 
+    def seen_by(self, engine: EngineParams) -> "Machine":
+        """The machine with no memories but those that an engine works from."""
+        if not engine.memories:
+            return self
+        return replace(self, memories=tuple(m for m in self.memories if m.id in engine.memories))
+
+    def link_of(self, engine: EngineParams) -> MemoryParams | None:
+        """The link that an engine's data comes over; None where it works from the memory that holds the data."""
+        return next((m for m in self.seen_by(engine).memories if m.kind == "link"), None)
+
 
 def machine_of(spec: HardwareSpec) -> Machine:
     """The numbers of a spec."""
@@ -132,6 +143,7 @@ def _engine(engine: Engine) -> EngineParams:
         engine.id, engine.kind, peaks, vector, special, sustained,
         {r: f.value for r, f in engine.achieved.items()},
         {r: f.value for r, f in engine.energy.mac.items()}, {r: f.value for r, f in engine.energy.vector.items()},
+        engine.memories,
     )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from simulator.machine import figures as f
 from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Strict
 from simulator.ops.work import Kind
 
+Fallback = Literal["per_op", "first_unsupported"]
+
 
 class Profile(Strict):
     """How a runtime uses one kind of engine.
@@ -23,11 +25,12 @@ class Profile(Strict):
     bandwidth: f.Ratio
     kernel_overhead: f.Seconds
     inference_overhead: f.Seconds
+    switch: f.Seconds | None = None  # of coming to this engine from another within an inference
     asynchronous: bool = False  # launches hide behind a busy device: a kernel takes at least its launch
 
     @model_validator(mode="after")
     def _fractions(self) -> Self:
-        overheads = ("kernel_overhead", "inference_overhead")
+        overheads = ("kernel_overhead", "inference_overhead", "switch")
         above = [path for path, figure in self.figures() if figure.value > 1 and path not in overheads]
         if above:
             raise ValueError(f"{', '.join(above)} above 1: efficiencies count against the peak at the highest clock")
@@ -45,7 +48,8 @@ class RuntimeSpec(Strict):
     """How a runtime cuts the graph into kernels (`fusion` names rules of simulator/kernels), and its profiles.
 
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
-    peak and bandwidth that a machine file states as measured apply.
+    peak and bandwidth that a machine file states as measured apply. `fallback` is what follows an operator that an engine
+    does not run: `per_op`, only that one goes to the next engine; `first_unsupported`, it and all that runs after it.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -55,6 +59,7 @@ class RuntimeSpec(Strict):
     classes: tuple[HardwareClass, ...] = ()  # hardware classes it runs on; empty: all
     fusion: tuple[str, ...] = ()
     measured_limits: bool = True
+    fallback: Fallback = "per_op"
     profiles: dict[EngineKind | Literal["default"], Profile] = Field(min_length=1)
     sources: dict[str, str] = {}
 

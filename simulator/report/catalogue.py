@@ -75,7 +75,7 @@ def _bandwidth(machine: Machine) -> str:
 
 
 def _capacity(machine: Machine) -> str:
-    home = machine.homes(weights=False)[-1]
+    home = machine.seen_by(machine.engines[0]).homes(weights=False)[-1]
     return format_bytes(float(home.capacity_bytes)) if float(home.capacity_bytes) < float("inf") else "–"
 
 
