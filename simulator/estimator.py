@@ -175,12 +175,13 @@ def _assumed_rates(hardware: HardwareSpec, work: WorkTable, placement: Placement
         types = ", ".join(sorted(strange))
         found.append(f"{hardware.id} has no rate for element-wise work in {types}: taken at that of its widest type")
     for engine in hardware.engines:
+        who = hardware.id if len(hardware.engines) == 1 else f"engine {engine.id} of {hardware.id}"
         here = np.array([e.id == engine.id for e in placement], bool)
         if not engine.vector and vector[here].any():
-            found.append(f"{hardware.id} gives no vector rate: an element-wise operation is taken to cost a MAC")
+            found.append(f"{who} gives no vector rate: an element-wise operation is taken to cost a MAC")
         if engine.special is None and special[here].any():
             assumed = f"{SPECIAL_SHARE:.0%} of its fp32 vector rate"
-            found.append(f"{hardware.id} gives no rate of special functions (exp, erf, …): taken as {assumed}")
+            found.append(f"{who} gives no rate of special functions (exp, erf, …): taken as {assumed}")
     return found
 
 

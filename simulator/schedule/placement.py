@@ -77,9 +77,10 @@ def fallback_notes(work: WorkTable, placement: Placement, usable: Container[str]
         after = list(range(rows[0], len(work))) if fallback == "first_unsupported" else rows
         share = 100 * float(work.macs[after].sum()) / (float(work.macs.sum()) or 1.0)
         where = " and ".join(dict.fromkeys(placement[i].id for i in after))
-        count = f"{len(after)} kernel{'s' if len(after) > 1 else ''} ({share:.0f} % of the MACs) fall back to {where}"
+        many = "s" if len(after) > 1 else ""
+        count = f"{len(after)} kernel{many} ({share:.0f} % of the MACs) {'fall' if many else 'falls'} back to {where}"
         why = f"{engine} does not run {_some(_reasons([work.refused[i] for i in rows], engine))}"
-        notes.append(f"{count}: {why}" + (" and is left there for good" if len(after) > len(rows) else ""))
+        notes.append(f"{count}: {why}" + (", and all that follows stays there" if len(after) > len(rows) else ""))
     return notes
 
 

@@ -74,7 +74,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "latency_s": float, "bound_latency_s": float, "throughput_per_s": float, "energy_j": (float, type(None)),
         "compute_s": float, "memory_s": float, "overhead_s": float, "bound": str, "arithmetic_intensity_op_per_byte": float,
         "traffic_bytes": dict, "energy_breakdown_j": dict, "peak_activation_bytes": int, "weight_bytes": int, "fits": bool,
-        "ridge_op_per_byte": float, "memory": dict,
+        "ridge_op_per_byte": float, "memory": dict, "transfer_s": float,
     },
     "coverage": {"ops_without_rule": dict, "tensors_without_shape": int, "data_dependent_shapes": int},
 }  # fmt: skip
@@ -82,7 +82,7 @@ LAYER: dict[str, Any] = {
     "name": str, "op_type": str, "origin": list, "engine": str, "macs": int, "ops": int, "weight_bytes": int, "input_bytes": int,
     "output_bytes": int, "compute_s": float, "memory_s": float, "latency_s": float, "bound": str,
     "arithmetic_intensity_op_per_byte": (float, type(None)), "energy_j": (float, type(None)),
-    "kind": str, "rate": str, "moved_bytes": int, "overhead_s": float,
+    "kind": str, "rate": str, "moved_bytes": int, "overhead_s": float, "transfer_s": float,
 }  # fmt: skip
 
 
