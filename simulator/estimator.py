@@ -1,6 +1,6 @@
 """One run: WorkTable × Machine × Runtime × policy → Estimate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -23,14 +23,14 @@ from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prepared
 from simulator.schedule.memory import fit, occupancy, together
 from simulator.schedule.overlap import POLICIES, Terms
-from simulator.schedule.placement import Placement, fallback_notes, place, placements
+from simulator.schedule.placement import Placement, engine_sets, fallback_notes, place, placements
 from simulator.transform.precision import PRECISIONS, precision_of, with_precision
 from simulator.workload import WorkTable, footprint, work_table
 
 Array = NDArray[np.float64]
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)
 def prepare(model: Model, precision: str | None, fusion: tuple[str, ...], supported: Supported = ()) -> Prepared:
     """Kernels and work of a model; kept, since the same model is often held against several machines.
 
@@ -67,16 +67,13 @@ def estimate(
         PrecisionError: the machine has no rate for an element type.
         UsageError: no such overlap policy.
     """
-    policy = overlap or "runtime"
-    if policy not in POLICIES:
-        raise UsageError(f"no overlap policy '{policy}'{did_you_mean(policy, POLICIES)} (known: {', '.join(POLICIES)})")
+    policy = _known_policy(overlap)
     if precision is not None:
         precision_of(precision)
-    supported = tuple((e.id, e.supports) for e in hardware.engines if e.supports is not None)
-    prepared = prepare(model, precision, runtime.fusion, supported)
     machine = machine_of(hardware)
-    widened = require_rate(machine, prepared.work.mac_rates, precision)
     limits = limits_of(runtime, machine)
+    prepared = prepare(model, precision, runtime.fusion, _supported(hardware, limits.profiles))
+    widened = require_rate(machine, prepared.work.mac_rates, precision)
     placement = place(prepared.work, machine, limits.profiles, runtime.fallback)
     parts = _parts(prepared, machine, placement)
     crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
@@ -84,10 +81,10 @@ def estimate(
     kernel_s, total = POLICIES[policy](Terms.of(cost))
     kernel_s = kernel_s + cost.transfer_s
     latency = float(total) + float(cost.transfer_s.sum(axis=-1)) + _fixed_s(machine, limits)
-    bound = _bound_s(prepare(model, precision, EVERY_FUSION, supported), machine)
+    bound = _bound_s(model, hardware, machine, precision)
     energy, energy_parts, kernel_j = _energy(cost, machine, kernel_s, latency)
     fits = together(f for part in parts for f in fit(part.machine, part.work.footprint))
-    fallback = fallback_notes(prepared.work, placement, limits.profiles, runtime.fallback)
+    fallback = fallback_notes(prepared.work, placement, runtime.fallback)
     warnings = _warnings(model, hardware, runtime, prepared.work, placement, widened, energy, fallback)
     return Estimate(
         model, hardware, runtime, precision, policy, prepared, tuple(e.id for e in placement), cost, kernel_s, kernel_j,
@@ -95,14 +92,30 @@ def estimate(
     )  # fmt: skip
 
 
+def _known_policy(overlap: str | None) -> str:
+    policy = overlap or "runtime"
+    if policy not in POLICIES:
+        raise UsageError(f"no overlap policy '{policy}'{did_you_mean(policy, POLICIES)} (known: {', '.join(POLICIES)})")
+    return policy
+
+
+def _supported(hardware: HardwareSpec, usable: Container[str]) -> Supported:
+    """What those engines run, of the ones in use, that do not run everything."""
+    return tuple((e.id, e.supports) for e in hardware.engines if e.supports is not None and e.id in usable)
+
+
 def _parts(prepared: Prepared, machine: Machine, placement: Placement) -> tuple[Part, ...]:
     return parts_of(prepared.graph, prepared.kernels, prepared.work, machine, placement, prepared.occupancy.live_bytes)
 
 
-def _bound_s(fused: Prepared, machine: Machine) -> float:
-    """The lowest bound of all ways in which a runtime may share the kernels among the engines."""
-    found = placements(fused.work, machine)
-    return min(float(bound_s(fused.work, machine, p, _parts(fused, machine, p))) for p in found)
+def _bound_s(model: Model, hardware: HardwareSpec, machine: Machine, precision: str | None) -> float:
+    """The lowest bound of all ways in which a runtime may share the kernels out among engines."""
+    found = []
+    for usable in engine_sets(machine):
+        fused = prepare(model, precision, EVERY_FUSION, _supported(hardware, usable))
+        ways = placements(fused.work, machine, usable)
+        found += [float(bound_s(fused.work, machine, way, _parts(fused, machine, way))) for way in ways]
+    return min(found, default=0.0)
 
 
 def _fixed_s(machine: Machine, limits: Limits) -> float:

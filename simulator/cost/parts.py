@@ -31,7 +31,7 @@ def parts_of(
     graph: Graph, kernels: Sequence[Kernel], work: WorkTable, machine: Machine, placement: tuple[EngineParams, ...], live: Array
 ) -> tuple[Part, ...]:
     """The parts that a placement uses; one where all engines share all memories. `live` is what each kernel finds alive."""
-    groups = {e.memories: machine.seen_by(e) for e in placement}
+    groups = {e.memories: machine.seen_by(e) for e in {e.id: e for e in placement}.values()}
     if len(groups) < 2:
         return (Part(next(iter(groups.values()), machine), work),)
     found = []

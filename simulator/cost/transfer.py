@@ -61,7 +61,7 @@ def crossings(
     graph: Graph, kernels: Sequence[Kernel], machine: Machine, placement: tuple[EngineParams, ...]
 ) -> Mapping[str, Crossings]:
     """What crosses each link, by its id; nothing where no engine is behind one."""
-    links = {e.id: link.id if (link := machine.link_of(e)) else None for e in placement}
+    links = {e.id: link.id if (link := machine.link_of(e)) else None for e in {e.id: e for e in placement}.values()}
     if not any(links.values()):
         return {}
     tally = _Tally(len(kernels))

@@ -1,6 +1,9 @@
 """Which engine runs which kernel. It depends on what the engines run, not on how fast they are."""
 
 from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
+from itertools import combinations
+from typing import Final, get_args
 
 from simulator.errors import HardwareError
 from simulator.kernels.support import NONE_REFUSED, Refusals
@@ -9,6 +12,7 @@ from simulator.machine.runtime import Fallback
 from simulator.workload import WorkTable
 
 Placement = tuple[EngineParams, ...]
+FALLBACKS: Final[tuple[Fallback, ...]] = get_args(Fallback)
 
 
 def place(work: WorkTable, machine: Machine, usable: Container[str] | None = None, fallback: Fallback = "per_op") -> Placement:
@@ -53,26 +57,26 @@ def _reasons(refused: Sequence[Refusals], engine: str) -> list[str]:
     return list(dict.fromkeys(reason for r in refused for reason in r.get(engine, ())))
 
 
-def placements(work: WorkTable, machine: Machine) -> Iterator[Placement]:
-    """Every placement that some runtime may choose: over all engines or without the first ones, either way to fall back."""
-    seen = set()
-    for skipped in range(len(machine.engines)):
-        usable = frozenset(e.id for e in machine.engines[skipped:])
-        for fallback in ("per_op", "first_unsupported") if len(usable) > 1 else ("per_op",):
-            try:
-                found = place(work, machine, usable, fallback)
-            except HardwareError:
-                continue
-            key = tuple(e.id for e in found)
-            if key not in seen:
-                seen.add(key)
-                yield found
+def engine_sets(machine: Machine) -> Iterator[frozenset[str]]:
+    """Every set of engines that a runtime may use, by their ids."""
+    ids = [e.id for e in machine.engines]
+    for count in range(len(ids), 0, -1):
+        yield from map(frozenset, combinations(ids, count))
 
 
-def fallback_notes(work: WorkTable, placement: Placement, usable: Container[str], fallback: Fallback) -> list[str]:
+def placements(work: WorkTable, machine: Machine, usable: frozenset[str]) -> list[Placement]:
+    """The placements on these engines, either way to fall back; none where they do not run everything."""
+    found = []
+    for fallback in FALLBACKS if len(usable) > 1 else FALLBACKS[:1]:
+        with suppress(HardwareError):
+            found.append(place(work, machine, usable, fallback))
+    return found[:1] if len(found) > 1 and [e.id for e in found[0]] == [e.id for e in found[1]] else found
+
+
+def fallback_notes(work: WorkTable, placement: Placement, fallback: Fallback) -> list[str]:
     """Which kernels an engine of the runtime does not run, where they run, and for which operators."""
     notes = []
-    for engine in dict.fromkeys(engine for reasons in work.refused for engine in reasons if engine in usable):
+    for engine in dict.fromkeys(engine for reasons in work.refused for engine in reasons):
         rows = [i for i, reasons in enumerate(work.refused) if engine in reasons]
         after = list(range(rows[0], len(work))) if fallback == "first_unsupported" else rows
         share = 100 * float(work.macs[after].sum()) / (float(work.macs.sum()) or 1.0)

@@ -122,6 +122,20 @@ def test_no_placement_is_faster_than_the_bound(network: Model, machine: Hardware
 
 
 @few
+@given(networks(), anywhere, softwares(), st.sampled_from([0, 1]))
+def test_nor_does_a_runtime_that_uses_one_of_the_engines(
+    network: Model, machine: HardwareSpec, software: RuntimeSpec, which: int
+) -> None:
+    only = {machine.engines[which].kind: software.profiles["default"]}
+    try:
+        est = estimate(network, machine, software.model_copy(update={"profiles": only}))
+    except HardwareError:
+        return  # the first engine does not run all of it
+    assert est.bound_latency_s <= est.latency_s * ROUNDING
+    assert est.bound_latency_s == estimate(network, machine, software).bound_latency_s
+
+
+@few
 @given(networks(), hardware_dicts(most_engines=1), runtime_dicts(), supports, st.sampled_from(POLICIES))
 def test_equal_engines_and_a_free_switch_are_one_engine(
     network: Model, machine: dict[str, Any], software: dict[str, Any], some: dict[str, Any], fallback: str
@@ -283,6 +297,7 @@ def test_a_runtime_that_leaves_an_engine_out_falls_back_from_nothing() -> None:
     est = estimate(sandwich(), accelerator(), only)
     assert set(est.engines) == {"cores"}
     assert not [w for w in est.warnings if "fall" in w]
+    assert est.work.refused == ()  # nor does its list part what the others may fuse
     assert est.cost.transfer_s.sum() == 0
 
 
