@@ -1,6 +1,6 @@
 """One run: WorkTable × Machine × Runtime × policy → Estimate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -10,18 +10,21 @@ from numpy.typing import NDArray
 from simulator.cost.bound import bound_s
 from simulator.cost.energy import defaults_used
 from simulator.cost.limits import Limits, limits_of
+from simulator.cost.parts import Part, parts_of
 from simulator.cost.table import CostTable, cost_table
+from simulator.cost.transfer import crossings
 from simulator.errors import UsageError, did_you_mean
 from simulator.kernels.partition import EVERY_FUSION, partition
-from simulator.machine.params import SPECIAL_SHARE, EngineParams, Machine, machine_of, require_rate
+from simulator.kernels.support import Supported, kernel_refusals, op_refusals
+from simulator.machine.params import SPECIAL_SHARE, Machine, machine_of, require_rate
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prepared
-from simulator.schedule.memory import fit, occupancy
+from simulator.schedule.memory import fit, occupancy, together
 from simulator.schedule.overlap import POLICIES, Terms
-from simulator.schedule.placement import place
+from simulator.schedule.placement import Placement, engine_sets, fallback_notes, place, placements
 from simulator.transform.precision import PRECISIONS, precision_of, with_precision
 from simulator.units import format_si
 from simulator.workload import WorkTable, footprint, work_table
@@ -29,15 +32,21 @@ from simulator.workload import WorkTable, footprint, work_table
 Array = NDArray[np.float64]
 
 
-@lru_cache(maxsize=32)
-def prepare(model: Model, precision: str | None, fusion: tuple[str, ...]) -> Prepared:
-    """Kernels and work of a model; kept, since the same model is often held against several machines."""
+@lru_cache(maxsize=64)
+def prepare(model: Model, precision: str | None, fusion: tuple[str, ...], supported: Supported = ()) -> Prepared:
+    """Kernels and work of a model; kept, since the same model is often held against several machines.
+
+    `supported` is what those engines run that do not run everything.
+    """
     graph = with_precision(model.graph, precision) if precision else model.graph
-    kernels, works = partition(graph, fusion)
+    refused = op_refusals(graph, supported)
+    kernels, works = partition(graph, fusion, refused)
     live = occupancy(graph, kernels)
     work = work_table(graph, kernels, works, footprint(graph, kernels, live.peak_bytes))
     if precision and PRECISIONS[precision].math:
         work = _with_math(work, PRECISIONS[precision].math or "")
+    if supported:
+        work = replace(work, refused=kernel_refusals(kernels, work.rates, refused, supported))
     return Prepared(graph, kernels, work, live)
 
 
@@ -60,29 +69,57 @@ def estimate(
         PrecisionError: the machine has no rate for an element type.
         UsageError: no such overlap policy.
     """
+    policy = _known_policy(overlap)
+    if precision is not None:
+        precision_of(precision)
+    machine = machine_of(hardware)
+    limits = limits_of(runtime, machine)
+    prepared = prepare(model, precision, runtime.fusion, _supported(hardware, limits.profiles))
+    widened = require_rate(machine, prepared.work.mac_rates, precision)
+    placement = place(prepared.work, machine, limits.profiles, runtime.fallback)
+    parts = _parts(prepared, machine, placement)
+    crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
+    cost = cost_table(prepared.work, machine, limits, placement, parts, crossed)
+    kernel_s, total = POLICIES[policy](Terms.of(cost))
+    kernel_s = kernel_s + cost.transfer_s
+    latency = float(total) + float(cost.transfer_s.sum(axis=-1)) + _fixed_s(machine, limits)
+    bound = _bound_s(model, hardware, machine, precision)
+    energy, energy_parts, kernel_j = _energy(cost, machine, kernel_s, latency)
+    fits = together(f for part in parts for f in fit(part.machine, part.work.footprint))
+    fallback = fallback_notes(prepared.work, placement, runtime.fallback)
+    assumed = () if energy is None else defaults_used(prepared.work, machine, placement, cost.bytes_by_level)
+    notes = (*fallback, *_energy_notes(hardware, energy, assumed))
+    return Estimate(
+        model, hardware, runtime, precision, policy, prepared, tuple(e.id for e in placement), cost, kernel_s, kernel_j,
+        latency, bound, energy, energy_parts, assumed, fits,
+        _warnings(model, hardware, runtime, prepared.work, placement, widened, notes),
+    )  # fmt: skip
+
+
+def _known_policy(overlap: str | None) -> str:
     policy = overlap or "runtime"
     if policy not in POLICIES:
         raise UsageError(f"no overlap policy '{policy}'{did_you_mean(policy, POLICIES)} (known: {', '.join(POLICIES)})")
-    if precision is not None:
-        precision_of(precision)
-    prepared = prepare(model, precision, runtime.fusion)
-    machine = machine_of(hardware)
-    widened = require_rate(machine, prepared.work.mac_rates, precision)
-    limits = limits_of(runtime, machine)
-    placement = place(prepared.work, machine, limits.profiles)
-    cost = cost_table(prepared.work, machine, limits, placement)
-    kernel_s, total = POLICIES[policy](Terms.of(cost))
-    latency = float(total) + _fixed_s(machine, limits)
-    fused = prepare(model, precision, EVERY_FUSION).work
-    bound = float(bound_s(fused, machine, place(fused, machine)))
-    energy, parts, kernel_j = _energy(cost, machine, kernel_s, latency)
-    assumed = () if energy is None else defaults_used(prepared.work, machine, placement, cost.bytes_by_level)
-    fits = fit(machine, prepared.work.footprint)
-    return Estimate(
-        model, hardware, runtime, precision, policy, prepared, tuple(e.id for e in placement), cost, kernel_s, kernel_j,
-        latency, bound, energy, parts, assumed, fits,
-        _warnings(model, hardware, runtime, prepared.work, placement, widened, _energy_notes(hardware, energy, assumed)),
-    )  # fmt: skip
+    return policy
+
+
+def _supported(hardware: HardwareSpec, usable: Container[str]) -> Supported:
+    """What those engines run, of the ones in use, that do not run everything."""
+    return tuple((e.id, e.supports) for e in hardware.engines if e.supports is not None and e.id in usable)
+
+
+def _parts(prepared: Prepared, machine: Machine, placement: Placement) -> tuple[Part, ...]:
+    return parts_of(prepared.graph, prepared.kernels, prepared.work, machine, placement, prepared.occupancy.live_bytes)
+
+
+def _bound_s(model: Model, hardware: HardwareSpec, machine: Machine, precision: str | None) -> float:
+    """The lowest bound of all ways in which a runtime may share the kernels out among engines."""
+    found = []
+    for usable in engine_sets(machine):
+        fused = prepare(model, precision, EVERY_FUSION, _supported(hardware, usable))
+        ways = placements(fused.work, machine, usable)
+        found += [float(bound_s(fused.work, machine, way, _parts(fused, machine, way))) for way in ways]
+    return min(found, default=0.0)
 
 
 def _fixed_s(machine: Machine, limits: Limits) -> float:
@@ -120,9 +157,9 @@ def _warnings(
     hardware: HardwareSpec,
     runtime: RuntimeSpec,
     work: WorkTable,
-    placement: tuple[EngineParams, ...],
+    placement: Placement,
     widened: Mapping[str, str],
-    energy_notes: Sequence[str],
+    notes: Sequence[str],
 ) -> tuple[str, ...]:
     """What a reader must know beside the numbers, the most important first."""
     found = [*model.graph.notes, *_gaps(model)]
@@ -134,7 +171,7 @@ def _warnings(
     unlimited = [m.id for m in hardware.memories if m.capacity is None and m.id in homes]
     if unlimited:
         found.append(f"capacity of {', '.join(unlimited)} is not given: taken as enough")
-    found += energy_notes
+    found += notes
     found += _assumed_rates(hardware, work, placement)
     unsourced = hardware.unsourced()
     if unsourced:
@@ -164,7 +201,7 @@ def _energy_notes(hardware: HardwareSpec, energy: float | None, assumed: Sequenc
     return found
 
 
-def _assumed_rates(hardware: HardwareSpec, work: WorkTable, placement: tuple[EngineParams, ...]) -> list[str]:
+def _assumed_rates(hardware: HardwareSpec, work: WorkTable, placement: Placement) -> list[str]:
     """What stands in for rates that the machine's file leaves out and this work needs."""
     found = []
     vector, special = work.vector_ops > 0, work.special_ops > 0
@@ -173,12 +210,13 @@ def _assumed_rates(hardware: HardwareSpec, work: WorkTable, placement: tuple[Eng
         types = ", ".join(sorted(strange))
         found.append(f"{hardware.id} has no rate for element-wise work in {types}: taken at that of its widest type")
     for engine in hardware.engines:
+        who = hardware.id if len(hardware.engines) == 1 else f"engine {engine.id} of {hardware.id}"
         here = np.array([e.id == engine.id for e in placement], bool)
         if not engine.vector and vector[here].any():
-            found.append(f"{hardware.id} gives no vector rate: an element-wise operation is taken to cost a MAC")
+            found.append(f"{who} gives no vector rate: an element-wise operation is taken to cost a MAC")
         if engine.special is None and special[here].any():
             assumed = f"{SPECIAL_SHARE:.0%} of its fp32 vector rate"
-            found.append(f"{hardware.id} gives no rate of special functions (exp, erf, …): taken as {assumed}")
+            found.append(f"{who} gives no rate of special functions (exp, erf, …): taken as {assumed}")
     return found
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from simulator.errors import ModelError
 from simulator.graph.graph import Graph
+from simulator.kernels.support import Refusals
 from simulator.kernels.types import Kernel
 from simulator.ops.work import CONVOLUTIONS, Kind, Work
 from simulator.reuse import Operands, operands
@@ -39,7 +40,7 @@ class WorkTable:
     of the row's largest matrix product, zeros without one. Its operand A has `input_words` elements of `element_bytes`
     a group (those of the image of a convolution, whose windows overlap) and `channels` along k at each place. `outputs`
     counts the elements that the main operator makes. `operands` are the tensors that each row touches, with their reuse
-    distances.
+    distances. `refused` names for each row the engines that do not run it, and why; empty where there is no such engine.
     """
 
     names: tuple[str, ...]
@@ -59,6 +60,7 @@ class WorkTable:
     outputs: Column
     footprint: Footprint
     operands: Operands
+    refused: tuple[Refusals, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)

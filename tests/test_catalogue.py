@@ -12,7 +12,7 @@ import yaml
 from simulator.io.hardware_reader import hardware_ids, load_spec
 from simulator.machine.figures import Figure
 from simulator.machine.params import machine_of
-from simulator.machine.spec import Engine, HardwareSpec, Memory
+from simulator.machine.spec import Engine, HardwareSpec, Memory, Supports
 
 IDS = sorted(hardware_ids())
 MODES = [f"{i}:{mode}" for i in IDS for mode in load_spec(i).modes]
@@ -24,6 +24,11 @@ RUNTIMES = {
     "npu": {"edgetpu", "ethosu", "rknn", "hailort", "qnn"}, "fpga": {"vitis_ai"},
 }  # fmt: skip
 ENGINES = {"cpu": "cores", "gpu": "tensor", "tpu": "mxu", "mcu": "core", "npu": "npu", "fpga": "dpu"}
+# machines of several engines, in the order in which kernels are offered to them
+SEVERAL = {
+    "edgetpu_usb": ["npu", "cores"], "edgetpu_pcie": ["npu", "cores"], "corstone_300": ["npu", "core"],
+    "jetson_agx_orin64": ["dla", "tensor"],
+}  # fmt: skip
 
 # FLOP (or OP) a byte of the outermost memory that holds weights, at the best type: what the chips of a class, and those
 # that stream weights over a link, lie between
@@ -57,6 +62,11 @@ def macs_per_s(engine: Engine, rate: str) -> float:
 
 def bytes_per_s(memory: Memory) -> float:
     return memory.read.rate(memory.clock.value if memory.clock else None)
+
+
+def main_engine(spec: HardwareSpec) -> Engine:
+    """The engine that the machine is known for."""
+    return next(e for e in spec.engines if e.id == ENGINES[spec.hardware_class] or len(spec.engines) == 1)
 
 
 def memory_of(spec: HardwareSpec, memory_id: str) -> Memory:
@@ -115,7 +125,7 @@ def test_derived_and_estimated_figures_show_how(machine: str) -> None:
 def test_engine_and_runtime_follow_the_conventions(machine: str) -> None:
     spec = load_spec(machine)
     expected = "npu" if machine == "gap9" else ENGINES[spec.hardware_class]
-    assert [e.id for e in spec.engines] == [expected]
+    assert [e.id for e in spec.engines] == SEVERAL.get(machine, [expected])
     assert spec.runtime in RUNTIMES[spec.hardware_class]
 
 
@@ -166,7 +176,7 @@ def test_narrower_types_are_not_slower(machine: str) -> None:
 
 @pytest.mark.parametrize("machine", [i for i in IDS if load_spec(i).hardware_class == "gpu"])
 def test_vector_rate_is_half_the_fma_rate(machine: str) -> None:
-    (engine,) = load_spec(machine).engines
+    engine = main_engine(load_spec(machine))
     clock = engine.clock.value if engine.clock else None
     assert engine.vector["fp32"].rate(clock) == pytest.approx(macs_per_s(engine, "fp32"), rel=0.01)
 
@@ -198,7 +208,7 @@ GEOMETRY = [
 
 @pytest.mark.parametrize(("machine", "rate", "operations"), GEOMETRY)
 def test_peak_is_units_times_operations_times_clock(machine: str, rate: str, operations: int) -> None:
-    (engine,) = load_spec(machine).engines
+    engine = main_engine(load_spec(machine))
     assert engine.units is not None
     assert engine.clock is not None
     expected = engine.units.value * operations * engine.clock.value
@@ -254,6 +264,9 @@ PUBLISHED = [
     gpu("t4", "T4 data sheet", {"fp32": 8.1, "fp16": 65, "int8": 130, "int4": 260}, 320, 16, 70),
     Published("jetson_orin_nano", "Orin Nano data sheet: 20 dense INT8 TOPS",
               {"fp32": 1.28, "fp16": 10.2, "bf16": 10.2, "int8": 20}, ("dram", 68), ("dram", 8 * GIB), 15),
+    Published("jetson_agx_orin64", "NVIDIA/Deep-Learning-Accelerator-SW: 171 sparse INT8 TOPS of the GPU; technical brief",
+              {"fp32": 5.33, "fp16": 42.75, "bf16": 42.75, "int8": 85.5}, ("dram", 204.8), ("dram", 64 * GIB), 60,
+              more={"l2": (None, 4 * MIB)}),
     Published("tpu_v4", "Google Cloud TPU v4; 1200 GB/s there, 1228 in stas00/ml-engineering",
               {"bf16": 275, "int8": 275}, ("hbm", 1200), ("hbm", 32 * GIB), 192),
     Published("tpu_v5e", "Google Cloud TPU v5e", {"bf16": 197, "int8": 394}, ("hbm", 819), ("hbm", 16 * GIB)),
@@ -301,6 +314,8 @@ PUBLISHED = [
               ("sram", 1.92), ("sram", 896 * KIB), more={"flash": (None, 2 * MIB)}),
     Published("gap9", "GreenWaves: 150.4 GOPS; MLPerf Tiny v1.0 system", {"int8": 0.1504}, ("l2", 2.96),
               ("l2", 1.5 * MIB), more={"l1": (None, 128 * KIB)}),
+    Published("corstone_300", "ethos-u-vela 5.2.0, high end embedded", {"int8": 0.128}, ("sram", 4.0),
+              ("sram", 0), more={"flash": (0.5, None)}),
     Published("ethos_u55_128", "ethos-u-vela 5.2.0, high end embedded", {"int8": 0.128}, ("sram", 4.0),
               ("sram", 0), more={"flash": (0.5, None)}),
 ]  # fmt: skip
@@ -312,7 +327,7 @@ def test_every_machine_is_held_against_a_source() -> None:
 
 @pytest.mark.parametrize("published", PUBLISHED, ids=lambda p: p.id)
 def test_peaks_are_the_published_ones(published: Published) -> None:
-    (engine,) = load_spec(published.id).engines
+    engine = main_engine(load_spec(published.id))
     clock = published.clock_mhz * 1e6 if published.clock_mhz else engine.clock.value if engine.clock else None
     for rate, tera in published.peak.items():
         value = 2 * engine.peak[rate].rate(clock) / 1e12  # type: ignore[index]
@@ -375,10 +390,37 @@ def test_edge_tpu_streams_what_was_measured() -> None:
         assert bytes_per_s(link) * link.achieved.value == pytest.approx(0.35e9)
 
 
+@pytest.mark.parametrize("machine", SEVERAL)
+def test_of_several_engines_the_last_runs_everything(machine: str) -> None:
+    *first, last = load_spec(machine).engines
+    assert last.supports is None
+    for engine in first:
+        assert engine.supports is not None
+        assert engine.supports.source
+        assert set(engine.supports.dtypes) <= set(engine.peak)
+
+
+def test_both_edge_tpus_are_the_same_chip() -> None:
+    usb, pcie = (load_spec(f"edgetpu_{bus}").engines[0] for bus in ("usb", "pcie"))
+    assert usb.supports == pcie.supports
+    assert macs_per_s(usb, "int8") == macs_per_s(pcie, "int8")
+
+
+@pytest.mark.parametrize(("accelerator", "board"), [("edgetpu_usb", "rpi4"), ("edgetpu_pcie", "rpi5")])
+def test_the_hosts_of_the_edge_tpus_are_those_boards(accelerator: str, board: str) -> None:
+    host, own = load_spec(accelerator).engine("cores"), load_spec(board).engine("cores")
+    assert all(host.peak[rate] == own.peak[rate] or macs_per_s(host, rate) == macs_per_s(own, rate) for rate in host.peak)
+    assert memory_of(load_spec(accelerator), "dram").read.value == memory_of(load_spec(board), "dram").read.value
+
+
+def test_a_dla_core_has_half_of_what_both_have() -> None:
+    assert 2 * macs_per_s(load_spec("jetson_agx_orin64").engine("dla"), "int8") == pytest.approx(105e12 / 4)  # dense
+
+
 # --- docs/hardware.md -----------------------------------------------------------------------------------------------
 
 DOCS = Path(__file__).parent.parent / "docs" / "hardware.md"
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+EXAMPLES = re.findall(r"```yaml\n(schema: .*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
 
 
 @pytest.mark.parametrize("text", EXAMPLES, ids=["minimal", "full", "extends"])
@@ -400,7 +442,7 @@ def test_full_example_is_sourced_and_names_every_field(tmp_path: Path) -> None:
     path.write_text(EXAMPLES[1], encoding="utf-8")
     assert load_spec(path).unsourced() == []
     text = DOCS.read_text(encoding="utf-8")
-    for section in (HardwareSpec, Engine, Memory):
+    for section in (HardwareSpec, Engine, Supports, Memory):
         for name, info in section.model_fields.items():
             assert name == "mode" or f"`{info.alias or name}" in text, name
 

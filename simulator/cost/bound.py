@@ -4,12 +4,14 @@ Peak rates at the highest clock, full overlap of everything with everything, no 
 must cross each level when whatever fits on chip is still there from the last run.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.compute import compute_parts_s
 from simulator.cost.limits import IDEAL
-from simulator.cost.traffic import home_bytes
+from simulator.cost.parts import Part, home_bytes_of
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine
 from simulator.workload import WorkTable, total
@@ -17,7 +19,7 @@ from simulator.workload import WorkTable, total
 Array = NDArray[np.float64]
 
 
-def bound_s(work: WorkTable, machine: Machine, placement: tuple[EngineParams, ...]) -> Array:
+def bound_s(work: WorkTable, machine: Machine, placement: tuple[EngineParams, ...], parts: Sequence[Part] = ()) -> Array:
     """Lower bound of the latency, shape (...).
 
     `work` must be that of the graph with everything fused that any runtime fuses, so that the bound does not depend on
@@ -25,18 +27,22 @@ def bound_s(work: WorkTable, machine: Machine, placement: tuple[EngineParams, ..
     """
     units = compute_parts_s(work, IDEAL, placement)
     compute = np.maximum(np.maximum(total(units[0]), total(units[1])), total(units[2]))
-    return np.asarray(np.maximum(compute, minimal_memory_s(work, machine)))
+    longest = compute
+    for part in parts or (Part(machine, work),):
+        longest = np.maximum(longest, minimal_memory_s(part))
+    return np.asarray(longest)
 
 
-def minimal_memory_s(work: WorkTable, machine: Machine) -> Array:
+def minimal_memory_s(part: Part) -> Array:
     """Seconds that the busiest level needs for the bytes that must cross it.
 
     Behind caches and staging memories that is at most what a run touches at all, less what they keep from the last run.
     """
+    work, machine = part.work, part.machine
     touched = work.footprint.touched_weight_bytes + work.footprint.boundary_bytes
     longest: Array = np.zeros(())
     kept: Number = 0.0
-    moved = home_bytes(work, machine)
+    moved = home_bytes_of(part)
     for memory in machine.memories:
         if memory.is_staging:
             kept = kept + memory.capacity_bytes

@@ -4,8 +4,9 @@ Kernels lie along the last axis, design points along the first: one machine give
 of machines (n_points, n_kernels). Only element-wise arithmetic here, so that both run the same code, bit by bit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,15 @@ from numpy.typing import NDArray
 from simulator.cost.compute import compute_s
 from simulator.cost.energy import kernel_energy, total_j
 from simulator.cost.limits import Limits
-from simulator.cost.traffic import achieved_rates, flows, memory_times, moved_bytes
+from simulator.cost.parts import Part, flows_of, rates_of
+from simulator.cost.traffic import memory_times, moved_bytes
+from simulator.cost.transfer import Crossings, transfer_s
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine
 from simulator.workload import WorkTable
 
 Array = NDArray[np.float64]
+NOTHING_CROSSED: Mapping[str, Crossings] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class CostTable:
 
     `overlap` is the runtime's share θ of hidden time, `asynchronous` whether launches hide behind a busy device.
     `bytes_by_level`, `s_by_level` and `j_by_level` are keyed by memory id. `memory_s` combines the levels with the
-    runtime's overlap.
+    runtime's overlap. `transfer_s` is what coming from another engine costs, `crossed` the bytes that its link carries then.
     Energies are None where the machine gives no figures for them.
     """
 
@@ -41,16 +45,28 @@ class CostTable:
     compute_j: Array | None
     memory_j: Array | None
     j_by_level: Mapping[str, Array] | None
+    transfer_s: Array
+    crossed: Mapping[str, Crossings]
 
 
-def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> CostTable:
-    """Cost of every kernel. `placement` is the engine that runs each of them."""
+def cost_table(
+    work: WorkTable,
+    machine: Machine,
+    limits: Limits,
+    placement: tuple[EngineParams, ...],
+    parts: Sequence[Part] = (),
+    crossed: Mapping[str, Crossings] = NOTHING_CROSSED,
+) -> CostTable:
+    """Cost of every kernel. `placement` is the engine that runs each of them, `parts` those that have memories of their own,
+    `crossed` what the links between them carry.
+    """
+    parts = parts or (Part(machine, work),)
     profiles = [limits.of(engine) for engine in placement]
     theta = np.array([p.overlap.value for p in profiles], np.float64)
-    moving = flows(work, machine, np.array([p.resident_share for p in profiles], np.float64))
+    moving = flows_of(parts, np.array([p.resident_share for p in profiles], np.float64))
     exposed = np.array([p.cache_exposed_of(kind) for p, kind in zip(profiles, work.kinds, strict=True)], np.float64)
     shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
-    rates = achieved_rates(machine, limits, np.array([p.bandwidth.value for p in profiles], np.float64))
+    rates = rates_of(parts, limits, np.array([p.bandwidth.value for p in profiles], np.float64))
     times = memory_times(moving, rates, shown)
     memory_s = times.longest + (1.0 - theta) * (times.total - times.longest)
     moved = moved_bytes(moving, len(work))
@@ -69,4 +85,6 @@ def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tup
         compute_j=compute_j,
         memory_j=total_j(j_by_level),
         j_by_level=j_by_level,
+        transfer_s=transfer_s(crossed, machine, limits, placement),
+        crossed=crossed,
     )

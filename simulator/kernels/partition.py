@@ -7,7 +7,7 @@ convex, acyclic, and every operator has exactly one home.
 """
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Final
 
@@ -17,6 +17,7 @@ from simulator.graph.graph import Graph
 from simulator.graph.types import Op, Role, TensorSpec
 from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
 from simulator.kernels.rules import FUSION_RULES
+from simulator.kernels.support import is_rounding
 from simulator.kernels.types import Kernel
 from simulator.ops.registry import Input, find_rule
 from simulator.ops.view import MALFORMED, OpView, UnknownShapeError
@@ -65,7 +66,8 @@ def kind_of(op: Op, work: Work) -> Kind:
 class Partitioner:
     """The kernels made so far, as fusion rules see them."""
 
-    def __init__(self, graph: Graph, works: Sequence[Work], fusion: Sequence[str]) -> None:
+    def __init__(self, graph: Graph, works: Sequence[Work], fusion: Sequence[str], apart: Sequence[Collection[str]] = ()) -> None:
+        """`apart`: for each operator the engines that do not run it. Only those with the same ones become one kernel."""
         self.graph = graph
         self.works = works
         self.kinds = [kind_of(op, work) for op, work in zip(graph.ops, works, strict=True)]
@@ -73,7 +75,9 @@ class Partitioner:
         self.strided_views = "strided_views" in fusion
         check_fusion(fusion)
         self.rules = [FUSION_RULES[name] for name in fusion if name in FUSION_RULES]
-        self.idioms = find_idioms(graph, self.kinds, fusion)
+        self.apart = [None if is_rounding(op) else frozenset(names) for op, names in zip(graph.ops, apart, strict=bool(apart))]
+        idioms = find_idioms(graph, self.kinds, fusion)
+        self.idioms = {i: idiom for i, idiom in idioms.items() if self._on_one_engine(idiom.ops)}
         self._started: dict[Idiom, int] = {}  # kernels that hold the first operators of an idiom
         self.home: list[int | None] = [None] * len(graph.ops)
         self.members: list[list[int]] = []
@@ -249,7 +253,13 @@ class Partitioner:
         """
         if self.graph.ops[self.members[kernel][0]].repeat != self.graph.ops[index].repeat:
             return False
+        if not self._on_one_engine((*self.members[kernel], index)):
+            return False
         return not any(self._waits(other, kernel) for other in self.producers(index) if other != kernel)
+
+    def _on_one_engine(self, ops: Iterable[int]) -> bool:
+        """Whether the same engines run all of these operators."""
+        return not self.apart or len({self.apart[i] for i in ops} - {None}) < 2
 
     def _waits(self, one: int, other: int) -> bool:
         """Whether kernel `one` needs, at any remove, what kernel `other` makes."""
@@ -298,10 +308,15 @@ def check_fusion(names: Sequence[str]) -> None:
             raise HardwareError(f"no fusion rule '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
 
 
-def partition(graph: Graph, fusion: Sequence[str]) -> tuple[tuple[Kernel, ...], tuple[Work, ...]]:
-    """The kernels of a graph under these fusion rules, in the order they run, and the work of every operator."""
+def partition(
+    graph: Graph, fusion: Sequence[str], apart: Sequence[Collection[str]] = ()
+) -> tuple[tuple[Kernel, ...], tuple[Work, ...]]:
+    """The kernels of a graph under these fusion rules, in the order they run, and the work of every operator.
+
+    `apart` names for each operator the engines that do not run it: what different engines run is not fused.
+    """
     works = tuple(work_of(graph, op) for op in graph.ops)
-    state = Partitioner(graph, works, fusion)
+    state = Partitioner(graph, works, fusion, apart)
     return tuple(_kernel(state, k) for k in state.order()), works
 
 

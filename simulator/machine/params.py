@@ -4,7 +4,7 @@ Arrays of design points have shape (n_points, 1), so that they broadcast against
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -48,6 +48,7 @@ class EngineParams:
     units: Number
     clock_hz: Number | None
     shape: Shape
+    memories: tuple[str, ...] = ()  # ids of those it works from; empty: all
 
     def native(self, rate: str) -> str | None:
         """The rate a kernel of element type `rate` runs at: its own or the next wider one; None without any."""
@@ -100,6 +101,16 @@ class Machine:
         """Memories that hold weights (or activations), the innermost first; the outermost level if none says so."""
         found = tuple(m for m in self.memories if (m.holds_weights if weights else m.holds_activations))
         return found or self.memories[-1:]
+
+    def seen_by(self, engine: EngineParams) -> "Machine":
+        """The machine with no memories but those that an engine works from."""
+        if not engine.memories:
+            return self
+        return replace(self, memories=tuple(m for m in self.memories if m.id in engine.memories))
+
+    def link_of(self, engine: EngineParams) -> MemoryParams | None:
+        """The link that an engine's data comes over; None where it works from the memory that holds the data."""
+        return next((m for m in self.seen_by(engine).memories if m.kind == "link"), None)
 
 
 def machine_of(spec: HardwareSpec) -> Machine:
@@ -154,7 +165,7 @@ def _engine(engine: Engine, defaults: Mapping[str, float]) -> EngineParams:
         {r: f.value for r, f in engine.achieved.items()},
         _energies(engine.energy.mac, defaults, f"engines.{engine.id}.energy.mac."),
         _energies(engine.energy.vector, defaults, f"engines.{engine.id}.energy.vector."),
-        engine.units.value if engine.units else 1.0, clock, shape_of(engine.geometry),
+        engine.units.value if engine.units else 1.0, clock, shape_of(engine.geometry), engine.memories,
     )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from simulator.machine import figures as f
 from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Strict
 from simulator.ops.work import Kind
 
+Fallback = Literal["per_op", "first_unsupported"]
+
 
 class Profile(Strict):
     """How a runtime uses one kind of engine.
@@ -37,6 +39,7 @@ class Profile(Strict):
     cache_exposed: dict[Kind | Literal["default"], f.Fraction] = {}  # all of it
     kernel_overhead: f.Seconds
     inference_overhead: f.Seconds
+    switch: f.Seconds | None = None  # of coming to this engine from another within an inference
     asynchronous: bool = False  # launches hide behind a busy device: a kernel takes at least its launch
 
     @model_validator(mode="after")
@@ -76,6 +79,8 @@ class RuntimeSpec(Strict):
 
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
     peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.
+    `fallback` is what follows an operator that an engine does not run: `per_op`, only that one goes to the next engine;
+    `first_unsupported`, it and all that runs after it.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -86,6 +91,7 @@ class RuntimeSpec(Strict):
     fusion: tuple[str, ...] = ()
     measured_limits: bool = True
     geometry: bool = True
+    fallback: Fallback = "per_op"
     profiles: dict[EngineKind | Literal["default"], Profile] = Field(min_length=1)
     sources: dict[str, str] = {}
 

@@ -9,9 +9,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from simulator.errors import did_you_mean
 from simulator.machine import figures as f
 from simulator.machine.figures import Figure
 from simulator.machine.geometry import Geometry
+from simulator.ops.registry import all_rules
 
 SCHEMA = 1
 HardwareClass = Literal["cpu", "gpu", "tpu", "npu", "mcu", "fpga"]
@@ -21,6 +23,7 @@ Data = Literal["weights", "activations"]
 # names of element types on the compute side, widest last: what a missing rate falls back to, see params.py
 Rate = Literal["int4", "int8", "int16", "fp8", "fp16", "bf16", "tf32", "fp32", "fp64"]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+Limit = Annotated[int, Field(ge=1)]
 
 
 class Strict(BaseModel):
@@ -55,11 +58,42 @@ class EngineEnergy(Strict):
     vector: dict[Rate, f.JoulesPerOp] = {}
 
 
+class Supports(Strict):
+    """What an engine runs, as its maker lists it; a field left out limits nothing.
+
+    `operators` are ONNX types, `dtypes` the element types they compute in. `constant_weights`: matrix products and
+    convolutions of two activations are left out. `max_kernel` and `max_pool` bound the window of convolutions and pools
+    along an axis, `max_stride` and `max_channels` theirs, `max_batch` the leading dimension of tensors of four or more.
+    """
+
+    operators: tuple[str, ...] = ()
+    dtypes: tuple[Rate, ...] = ()
+    constant_weights: bool = False
+    max_kernel: Limit | None = None
+    max_pool: Limit | None = None
+    max_stride: Limit | None = None
+    max_channels: Limit | None = None
+    max_batch: Limit | None = None
+    max_rank: Limit | None = None
+    source: str | None = None
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.operators:
+            known = {f"{r.domain}:{r.op_type}" if r.domain else r.op_type for r in all_rules()}
+            faults = [f"no operator '{name}'{did_you_mean(name, known)}" for name in self.operators if name not in known]
+            if faults:
+                raise ValueError("; ".join(faults))
+        return self
+
+
 class Engine(Strict):
     """What computes: matrix products at `peak`, other arithmetic at `vector`, special functions at `special`.
 
     `geometry` is what a kernel must fill to reach the peak. `clock` is the highest the part reaches, which its peaks
-    refer to; `sustained_clock` what it keeps under load.
+    refer to; `sustained_clock` what it keeps under load. `supports` is what it runs (left out: all), `memories` the ids of
+    those it works from (left out: all).
     """
 
     id: Identifier
@@ -74,6 +108,8 @@ class Engine(Strict):
     achieved: dict[Rate, f.Ratio] = {}
     geometry: Geometry | None = None
     energy: EngineEnergy = EngineEnergy()
+    supports: Supports | None = None
+    memories: tuple[Identifier, ...] = ()
 
     @model_validator(mode="after")
     def _clocks(self) -> Self:
@@ -188,26 +224,44 @@ class HardwareSpec(Strict):
         for path, figure in self.figures():
             if figure.source is not None and figure.source not in self.sources:
                 faults.append(f"{path}: source '{figure.source}' is not under 'sources'")
+        faults += self._engine_faults()
         if not any("activations" in m.holds or not m.holds for m in self.memories[-1:]) and not any(
             "activations" in m.holds for m in self.memories
         ):
             faults.append("no memory holds activations")
-        faults += _slower_inside(self.memories)
+        faults += _slower_inside(self.memories, self.engines)
         if faults:
             raise ValueError("; ".join(faults))
         return self
 
+    def _engine_faults(self) -> list[str]:
+        """Memories and sources that engines name and the file does not have."""
+        known = [m.id for m in self.memories]
+        faults = []
+        for engine in self.engines:
+            faults += [
+                f"engines.{engine.id}.memories: no memory '{m}'{did_you_mean(m, known)}"
+                for m in engine.memories
+                if m not in known
+            ]
+            source = engine.supports.source if engine.supports else None
+            if source is not None and source not in self.sources:
+                faults.append(f"engines.{engine.id}.supports: source '{source}' is not under 'sources'")
+        return faults
+
     def unsourced(self) -> list[str]:
-        """Paths of the figures that do not say where they come from."""
-        return [path for path, figure in self.figures() if not figure.is_sourced]
+        """Paths of the figures and support lists that do not say where they come from."""
+        lists = [f"engines.{e.id}.supports" for e in self.engines if e.supports and not e.supports.source]
+        return [path for path, figure in self.figures() if not figure.is_sourced] + lists
 
     def engine(self, engine_id: str) -> Engine:
         """The engine of that id."""
         return next(e for e in self.engines if e.id == engine_id)
 
 
-def _slower_inside(memories: tuple[Memory, ...]) -> list[str]:
-    """Caches and staging memories slower than what is read through them: they could not pass it on."""
+def _slower_inside(memories: tuple[Memory, ...], engines: tuple[Engine, ...]) -> list[str]:
+    """Caches and staging memories slower than what an engine reads through them: they could not pass it on."""
+    seen = [set(e.memories) or {m.id for m in memories} for e in engines]
     clocked = {m.id: m.clock.value if m.clock else None for m in memories}
     rates = {m.id: (m.read.rate(clocked[m.id]), m.write.rate(clocked[m.id])) for m in memories}
     return [
@@ -215,6 +269,7 @@ def _slower_inside(memories: tuple[Memory, ...]) -> list[str]:
         for place, inner in enumerate(memories[:-1])
         if inner.is_staging
         for outer in memories[place + 1 :]
+        if any({inner.id, outer.id} <= ids for ids in seen)
         for what, own, through in zip(("read", "write"), rates[inner.id], rates[outer.id], strict=True)
         if own < through
     ]

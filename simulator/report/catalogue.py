@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from rich.console import Group, RenderableType
@@ -75,7 +75,7 @@ def _bandwidth(machine: Machine) -> str:
 
 
 def _capacity(machine: Machine) -> str:
-    home = machine.homes(weights=False)[-1]
+    home = machine.seen_by(machine.engines[0]).homes(weights=False)[-1]
     return format_bytes(float(home.capacity_bytes)) if float(home.capacity_bytes) < float("inf") else "–"
 
 
@@ -97,7 +97,16 @@ def show_hardware(spec: HardwareSpec) -> RenderableType:
     sources = _table("source", "")
     for key, citation in spec.sources.items():
         sources.add_row(key, citation)
-    return Group(head, Text(), table, Text(), sources)
+    return Group(head, Text(), table, Text(), *_supports(spec), sources)
+
+
+def _supports(spec: HardwareSpec) -> Iterator[Text]:
+    """What each engine runs, of those that do not run everything."""
+    for engine in spec.engines:
+        if engine.supports is not None:
+            given = engine.supports.model_dump(exclude_defaults=True)
+            told = [f"{k} {', '.join(v) if isinstance(v, tuple) else v}" for k, v in given.items()]
+            yield Text.assemble((f"{engine.id} runs only", "bold"), f": {'; '.join(told)}\n")
 
 
 def _source(figure: Figure) -> str:

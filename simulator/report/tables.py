@@ -87,6 +87,8 @@ def facts(est: Estimate, view: View) -> list[tuple[str, Text]]:
         ("Time", _shares(est)),
         ("Energy", _energy(est)),
     ]  # fmt: skip
+    if est.cost.transfer_s.any():
+        rows.insert(2, ("Transfer", _transfers(est)))
     if est.energy_by_class_j and "active" not in est.energy_parts_j:  # measured power goes by time, see above
         rows.append(("", Text(", ".join(_percents(est.energy_by_class_j, est.energy_j)), style="dim")))
     if view.battery is not None:
@@ -113,6 +115,15 @@ def _shares(est: Estimate) -> Text:
             text.append(bound, style=_BOUND_STYLE[bound])
             text.append(f"-bound kernels {100 * value / total:.0f} %")
     return text
+
+
+def _transfers(est: Estimate) -> Text:
+    """Time between engines, what their links carry, and how often the engine changes."""
+    moved = [f"{format_bytes(float((c.inward + c.outward).sum()))} over {link}" for link, c in est.cost.crossed.items()]
+    switches = sum(one != other for one, other in zip(est.engines, est.engines[1:], strict=False))
+    if switches:
+        moved.append(f"{switches} switch{'es' if switches > 1 else ''} of engine")
+    return Text(f"{format_si(float(est.cost.transfer_s.sum()), 's')}: {', '.join(moved)}")
 
 
 def _energy(est: Estimate) -> Text:
@@ -153,7 +164,9 @@ def _intensity(est: Estimate) -> str:
 
 def kernel_table(est: Estimate, view: View, width: int) -> Table:
     """The kernels that take most, equal ones on one line, and a last line for the rest."""
-    keys = _WIDE if width >= 110 else _NARROW
+    keys: tuple[str, ...] = _WIDE if width >= 110 else _NARROW
+    if len(set(est.engines)) > 1:
+        keys = ("engine", *(keys if width >= 110 else keys[1:]))  # in a narrow table instead of the operator
     groups = _groups(est, view.sort)
     shown = groups[: view.top] if view.top else groups
     total = float(est.kernel_s.sum()) or 1.0
@@ -184,7 +197,7 @@ def _groups(est: Estimate, sort: str) -> list[list[int]]:
     """Positions of kernels that do the same work in the same time, together, ranked by their sum; singly in `order`."""
     if sort == "order":
         return [[i] for i in order(est, sort)]
-    same = [BY_KEY[key].column(est) for key in ("op_type", "rate", "macs", "ops", "moved_bytes", "latency_s", "bound")]
+    same = [BY_KEY[key].column(est) for key in ("op_type", "engine", "rate", "macs", "ops", "moved_bytes", "latency_s", "bound")]
     groups: dict[tuple[object, ...], list[int]] = {}
     for i in range(len(est.work)):
         groups.setdefault(tuple(column[i] for column in same), []).append(i)

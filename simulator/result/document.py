@@ -52,13 +52,15 @@ def _tensors(graph: Graph, tensors: tuple[str, ...], names: tuple[str, ...] = ()
 
 def _totals(est: Prediction) -> dict[str, object]:
     work, cost = est.work, est.cost
-    traffic = {level: _whole(moved.sum()) for level, moved in cost.bytes_by_level.items()}
+    crossed = {link: float((c.inward + c.outward).sum()) for link, c in cost.crossed.items()}
+    traffic = {level: _whole(moved.sum() + crossed.pop(level, 0.0)) for level, moved in cost.bytes_by_level.items()}
+    traffic.update({link: _whole(moved) for link, moved in crossed.items()})
     moved = float(work.total_bytes.sum())
     overhead = float(cost.overhead_s.sum()) + max(est.latency_s - float(est.kernel_s.sum()), 0.0)
     return {
         "latency_s": est.latency_s, "bound_latency_s": est.bound_latency_s, "throughput_per_s": est.throughput_per_s,
         "energy_j": est.energy_j, "compute_s": float(cost.compute_s.sum()), "memory_s": float(cost.memory_s.sum()),
-        "overhead_s": overhead, "bound": est.bound,
+        "overhead_s": overhead, "transfer_s": float(cost.transfer_s.sum()), "bound": est.bound,
         "arithmetic_intensity_op_per_byte": float(work.ops.sum()) / moved if moved else None,
         "traffic_bytes": traffic, "energy_breakdown_j": dict(est.energy_parts_j),
         "energy_by_class_j": est.energy_by_class_j, "energy_by_memory_j": est.energy_by_memory_j,

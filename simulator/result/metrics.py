@@ -72,6 +72,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("compute_s", "compute", "seconds", _floats(lambda est: est.cost.compute_s)),
     Metric("memory_s", "memory", "seconds", _floats(lambda est: est.cost.memory_s)),
     Metric("overhead_s", "overhead", "seconds", _floats(lambda est: est.cost.overhead_s)),
+    Metric("transfer_s", "transfer", "seconds", _floats(lambda est: est.cost.transfer_s)),
     Metric("latency_s", "time", "seconds", _floats(lambda est: est.kernel_s)),
     Metric("bound", "bound by", "text", lambda est: est.bounds),
     Metric("arithmetic_intensity_op_per_byte", "OP/byte", "ratio", _intensities),

@@ -15,7 +15,6 @@ from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.schedule.memory import Fit, Occupancy
-from simulator.schedule.placement import place_rate
 from simulator.workload import WorkTable
 
 Array = NDArray[np.float64]
@@ -105,21 +104,32 @@ class Prediction:
         return max(totals, key=lambda r: totals[r]) if totals else "fp32"
 
     @property
+    def busiest_engine(self) -> str | None:
+        """Id of the engine that does most arithmetic in the main element type; None without kernels."""
+        totals: dict[str, float] = {}
+        for engine, rate, ops in zip(self.engines, self.work.rates, self.work.ops, strict=True):
+            if rate == self.main_rate:
+                totals[engine] = totals.get(engine, 0.0) + float(ops)
+        return max(totals, key=lambda e: totals[e]) if totals else None
+
+    @property
     def ridge_op_per_byte(self) -> float:
         """Peak OP/s in the main element type over the bandwidth of the outermost memory that activations live in.
 
         Networks and kernels of lower arithmetic intensity are bound by memory, those of higher by compute.
         """
         machine = machine_of(self.hardware)
-        engine = place_rate(machine, self.main_rate)
+        busiest = self.busiest_engine
+        engine = next((e for e in machine.engines if e.id == busiest), machine.engines[0])
+        machine = machine.seen_by(engine)
         peak = engine.macs_per_s[engine.native(self.main_rate) or next(iter(engine.macs_per_s))]
         return float(2 * np.max(peak) / np.max(machine.homes(weights=False)[-1].read_bytes_per_s))
 
     @property
     def bounds(self) -> tuple[Bound, ...]:
-        """What bounds each kernel: the largest of its compute, memory and overhead."""
+        """What bounds each kernel: the largest of its compute, memory and overhead, transfers between engines among it."""
         names: tuple[Bound, ...] = ("compute", "memory", "overhead")
-        stacked = np.stack([self.cost.compute_s, self.cost.memory_s, self.cost.overhead_s])
+        stacked = np.stack([self.cost.compute_s, self.cost.memory_s, self.cost.overhead_s + self.cost.transfer_s])
         return tuple(names[i] for i in stacked.argmax(axis=0))
 
     @property

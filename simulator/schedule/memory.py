@@ -1,7 +1,7 @@
 """How much memory the schedule needs: lifetimes of the tensors between kernels."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,3 +86,12 @@ def fit(machine: Machine, touched: Footprint) -> tuple[Fit, ...]:
         holds = [name for name, memories in homes.items() if memory in memories]
         result.append(Fit(memory.id, need, float(np.min(memory.capacity_bytes)), tuple(holds)))
     return tuple(result)
+
+
+def together(fits: Iterable[Fit]) -> tuple[Fit, ...]:
+    """One entry a memory: what several parts of a machine keep in it adds up."""
+    found: dict[str, Fit] = {}
+    for one in fits:
+        before = found.get(one.memory)
+        found[one.memory] = replace(one, needs_bytes=one.needs_bytes + before.needs_bytes) if before else one
+    return tuple(found.values())

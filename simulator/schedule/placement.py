@@ -1,20 +1,92 @@
-"""Which engine runs which kernel."""
+"""Which engine runs which kernel. It depends on what the engines run, not on how fast they are."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
+from itertools import combinations
+from typing import Final, get_args
 
+from simulator.errors import HardwareError
+from simulator.kernels.support import NONE_REFUSED, Refusals
 from simulator.machine.params import EngineParams, Machine
+from simulator.machine.runtime import Fallback
 from simulator.workload import WorkTable
 
-
-def place(work: WorkTable, machine: Machine, usable: Container[str] | None = None) -> tuple[EngineParams, ...]:
-    """For each kernel the engine that runs it, by its element type; `usable` are the ids a runtime runs on (None: all)."""
-    by_rate = {rate: place_rate(machine, rate, usable) for rate in dict.fromkeys(work.rates)}
-    return tuple(by_rate[rate] for rate in work.rates)
+Placement = tuple[EngineParams, ...]
+FALLBACKS: Final[tuple[Fallback, ...]] = get_args(Fallback)
 
 
-def place_rate(machine: Machine, rate: str, usable: Container[str] | None = None) -> EngineParams:
-    """The first engine with a native rate for an element type, else the first with a wider one, else the first."""
+def place(work: WorkTable, machine: Machine, usable: Container[str] | None = None, fallback: Fallback = "per_op") -> Placement:
+    """For each kernel the engine that runs it: the first that does not refuse it; `usable` are the ids a runtime runs on.
+
+    With `first_unsupported`, all from the first kernel on that is not for the first engine is for the ones behind it.
+
+    Raises:
+        HardwareError: no engine runs a kernel.
+    """
     engines = [e for e in machine.engines if usable is None or e.id in usable]
-    native = (e for e in engines if rate in e.macs_per_s)
-    wider = (e for e in engines if e.native(rate))
-    return next(native, None) or next(wider, None) or engines[0]
+    refused = work.refused or (NONE_REFUSED,) * len(work)
+    rows = list(zip(work.rates, work.macs > 0, refused, strict=True))
+    placed = [_first(engines, *row) for row in rows]
+    if fallback == "first_unsupported":
+        start = next((i for i, engine in enumerate(placed) if engine is not engines[0]), len(placed))
+        placed[start:] = [_first(engines[1:], *row) for row in rows[start:]]
+    found = tuple(engine for engine in placed if engine is not None)
+    if len(found) < len(placed):
+        stuck = [i for i, engine in enumerate(placed) if engine is None]
+        raise HardwareError(_nowhere(machine, work, [refused[i] for i in stuck], work.names[stuck[0]]))
+    return found
+
+
+def _first(engines: Sequence[EngineParams], rate: str, multiplies: bool, refused: Refusals) -> EngineParams | None:
+    """Of the engines that do not refuse: the first with a native rate, else with a wider one, else (no MACs) the first."""
+    willing = [e for e in engines if e.id not in refused]
+    native = (e for e in willing if rate in e.macs_per_s)
+    wider = (e for e in willing if e.native(rate))
+    return next(native, None) or next(wider, None) or (None if multiplies else next(iter(willing), None))
+
+
+def _nowhere(machine: Machine, work: WorkTable, refused: Sequence[Refusals], name: str) -> str:
+    reasons = {engine: _reasons(refused, engine) for engine in dict.fromkeys(e for r in refused for e in r)}
+    told = "; ".join(f"{engine}: {', '.join(why)}" for engine, why in reasons.items())
+    count = f"{len(refused)} of {len(work)} kernels, the first '{name}'"
+    return f"no engine of {machine.id} that the runtime uses runs {count} (not supported: {told or 'its element type'})"
+
+
+def _reasons(refused: Sequence[Refusals], engine: str) -> list[str]:
+    """Why an engine refuses kernels, each reason once."""
+    return list(dict.fromkeys(reason for r in refused for reason in r.get(engine, ())))
+
+
+def engine_sets(machine: Machine) -> Iterator[frozenset[str]]:
+    """Every set of engines that a runtime may use, by their ids."""
+    ids = [e.id for e in machine.engines]
+    for count in range(len(ids), 0, -1):
+        yield from map(frozenset, combinations(ids, count))
+
+
+def placements(work: WorkTable, machine: Machine, usable: frozenset[str]) -> list[Placement]:
+    """The placements on these engines, either way to fall back; none where they do not run everything."""
+    found = []
+    for fallback in FALLBACKS if len(usable) > 1 else FALLBACKS[:1]:
+        with suppress(HardwareError):
+            found.append(place(work, machine, usable, fallback))
+    return found[:1] if len(found) > 1 and [e.id for e in found[0]] == [e.id for e in found[1]] else found
+
+
+def fallback_notes(work: WorkTable, placement: Placement, fallback: Fallback) -> list[str]:
+    """Which kernels an engine of the runtime does not run, where they run, and for which operators."""
+    notes = []
+    for engine in dict.fromkeys(engine for reasons in work.refused for engine in reasons):
+        rows = [i for i, reasons in enumerate(work.refused) if engine in reasons]
+        after = list(range(rows[0], len(work))) if fallback == "first_unsupported" else rows
+        share = 100 * float(work.macs[after].sum()) / (float(work.macs.sum()) or 1.0)
+        where = " and ".join(dict.fromkeys(placement[i].id for i in after))
+        many = "s" if len(after) > 1 else ""
+        count = f"{len(after)} kernel{many} ({share:.0f} % of the MACs) {'fall' if many else 'falls'} back to {where}"
+        why = f"{engine} does not run {_some(_reasons([work.refused[i] for i in rows], engine))}"
+        notes.append(f"{count}: {why}" + (", and all that follows stays there" if len(after) > len(rows) else ""))
+    return notes
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")

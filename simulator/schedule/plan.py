@@ -82,6 +82,7 @@ def plan_memory(
     Raises:
         UsageError: patches that the network does not allow (NotLocalError), or an alignment below 1.
     """
+    machine = machine.seen_by(machine.engines[0])
     quick = _QUICK_STATES if len(kernels) <= _QUICK_KERNELS else 0
     reordering = reorder(graph, kernels, STATES if options.reorder else quick)
     order = reordered(kernels, reordering) if options.reorder else tuple(kernels)

@@ -182,6 +182,10 @@ WRONG_MACHINES = (
     machine("missing schema", "schema: 1\n", "", "mine.yaml:1", "'schema: 1' is missing"),
     machine("unknown schema", "schema: 1", "schema: 99", "mine.yaml:1", "schema 99 is not supported", "update nn-simulator"),
     machine("older schema", "schema: 1", "schema: 0", "mine.yaml:1", "schema 0 is not supported", "write 'schema: 1'"),
+    machine(
+        "operators that no engine runs", "peak: {fp32: 1 TFLOP/s}", "peak: {fp32: 1 TFLOP/s}, supports: {operators: [Conv]}",
+        "no engine of mine", "core: ", "Gemm",
+    ),
     machine("unit of another kind", "10 GB/s", "10 GHz", "mine.yaml:8", "memories.0.bandwidth", "'GHz'"),
     machine("unit in the wrong case", "1 GiB", "1 gib", "mine.yaml:8", "memories.0.capacity", "'gib'"),
     machine("no unit", "10 GB/s", "10", "mine.yaml:8", "memories.0.bandwidth", "has no unit"),

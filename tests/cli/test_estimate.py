@@ -75,7 +75,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "compute_s": float, "memory_s": float, "overhead_s": float, "bound": str, "arithmetic_intensity_op_per_byte": float,
         "traffic_bytes": dict, "energy_breakdown_j": dict, "peak_activation_bytes": int, "weight_bytes": int, "fits": bool,
         "ridge_op_per_byte": float, "memory": dict, "energy_by_class_j": (dict, type(None)), "energy_by_memory_j": dict,
-        "energy_defaults": list,
+        "energy_defaults": list, "transfer_s": float,
     },
     "coverage": {"ops_without_rule": dict, "tensors_without_shape": int, "data_dependent_shapes": int},
 }  # fmt: skip
@@ -83,7 +83,7 @@ LAYER: dict[str, Any] = {
     "name": str, "op_type": str, "origin": list, "engine": str, "macs": int, "ops": int, "weight_bytes": int, "input_bytes": int,
     "output_bytes": int, "compute_s": float, "memory_s": float, "latency_s": float, "bound": str,
     "arithmetic_intensity_op_per_byte": (float, type(None)), "energy_j": (float, type(None)),
-    "kind": str, "rate": str, "moved_bytes": int, "overhead_s": float,
+    "kind": str, "rate": str, "moved_bytes": int, "overhead_s": float, "transfer_s": float,
 }  # fmt: skip
 
 

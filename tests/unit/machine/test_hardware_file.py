@@ -332,6 +332,34 @@ def test_a_fault_inside_a_mode_is_found_at_its_own_line(tmp_path: Path) -> None:
         load_spec(f"{path}:15W")
 
 
+# ---- several engines ----------------------------------------------------------------------------------------------
+
+
+def test_what_an_engine_runs_is_checked(tmp_path: Path) -> None:
+    peak = "    peak: {fp32: 1 TFLOP/s, int8: 2 TOP/s}\n"
+    lists = "    supports: {operators: [Conv, Rellu], source: nowhere}\n    memories: [srma]\n"
+    wrong = changed(peak, peak + lists)
+    found = "\n".join(faults(tmp_path, wrong))
+    assert "demo.yaml:10" in found
+    assert "no operator 'Rellu'; did you mean 'Relu'?" in found
+    sound = wrong.replace("Rellu", "Relu")
+    found = "\n".join(faults(tmp_path, sound))
+    assert "engines.core.memories: no memory 'srma'; did you mean 'sram'?" in found
+    assert "engines.core.supports: source 'nowhere' is not under 'sources'" in found
+
+
+def test_a_limit_is_at_least_one_and_of_a_known_name(tmp_path: Path) -> None:
+    for entry, told in (("max_kernel: 0", "max_kernel"), ("max_kernle: 3", "did you mean 'max_kernel'")):
+        assert told in "\n".join(
+            faults(tmp_path, changed("    clock: 2 GHz\n", f"    clock: 2 GHz\n    supports: {{{entry}}}\n"))
+        )
+
+
+def test_a_list_without_a_source_is_told(tmp_path: Path) -> None:
+    machine = spec(tmp_path, changed("    clock: 2 GHz\n", "    clock: 2 GHz\n    supports: {max_kernel: 3}\n"))
+    assert "engines.core.supports" in machine.unsourced()
+
+
 # ---- runtimes -----------------------------------------------------------------------------------------------------
 
 
