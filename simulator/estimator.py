@@ -18,6 +18,7 @@ from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prepared
+from simulator.schedule.branches import branches_of
 from simulator.schedule.memory import fit, occupancy
 from simulator.schedule.overlap import POLICIES, Terms
 from simulator.schedule.placement import place
@@ -69,14 +70,16 @@ def estimate(
     limits = limits_of(runtime, machine)
     placement = place(prepared.work, machine, limits.profiles)
     cost = cost_table(prepared.work, machine, limits, placement)
-    kernel_s, total = POLICIES[policy](Terms.of(cost))
+    engines = tuple(e.id for e in placement)
+    terms = Terms.of(cost, prepared.occupancy.live_bytes, branches_of(prepared.kernels, engines))
+    kernel_s, total = POLICIES[policy](terms)
     latency = float(total) + _fixed_s(machine, limits)
     fused = prepare(model, precision, EVERY_FUSION).work
     bound = float(bound_s(fused, machine, place(fused, machine)))
     energy, parts, kernel_j = _energy(cost, machine, kernel_s, latency)
     fits = fit(machine, prepared.work.footprint)
     return Estimate(
-        model, hardware, runtime, precision, policy, prepared, tuple(e.id for e in placement), cost, kernel_s, kernel_j,
+        model, hardware, runtime, precision, policy, prepared, engines, cost, kernel_s, kernel_j,
         latency, bound, energy, parts, fits,
         _warnings(model, hardware, runtime, prepared.work, placement, widened, energy),
     )  # fmt: skip

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.compute import compute_s
+from simulator.cost.double_buffer import fewest_tiles
 from simulator.cost.energy import kernel_energy
 from simulator.cost.limits import Limits
+from simulator.cost.streams import Streamed, combined_s, streamed
 from simulator.cost.traffic import level_bytes, level_s
 from simulator.machine.params import EngineParams, Machine
 from simulator.workload import WorkTable
@@ -26,7 +28,8 @@ class CostTable:
 
     `overlap` is the runtime's share θ of hidden time, `asynchronous` whether launches hide behind a busy device.
     `bytes_by_level` and `s_by_level` are keyed by memory id. `memory_s` combines the levels with the runtime's overlap.
-    Energies are None where the machine gives no figures for them.
+    `streamed` is the part of it that weights from outside the chip take, `tiles` how many tiles pass through the machine's
+    double buffers (infinite without one). Energies are None where the machine gives no figures for them.
     """
 
     compute_s: Array
@@ -38,6 +41,8 @@ class CostTable:
     s_by_level: Mapping[str, Array]
     compute_j: Array | None
     memory_j: Array | None
+    streamed: Streamed
+    tiles: Array
 
 
 def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> CostTable:
@@ -45,12 +50,9 @@ def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tup
     moved = level_bytes(work, machine)
     profiles = [limits.of(engine) for engine in placement]
     theta = np.array([p.overlap.value for p in profiles], np.float64)
-    seconds = level_s(moved, machine, limits, np.array([p.bandwidth.value for p in profiles], np.float64))
-    longest = np.zeros(len(work))
-    total = np.zeros(len(work))
-    for level in seconds.values():
-        longest, total = np.maximum(longest, level), total + level
-    memory_s = longest + (1.0 - theta) * (total - longest)
+    shares = np.array([p.bandwidth.value for p in profiles], np.float64)
+    seconds = level_s(moved, machine, limits, shares)
+    memory_s = combined_s(seconds, theta)
     overhead_s = work.launches * np.array([p.kernel_overhead.seconds(machine.clock_hz) for p in profiles], np.float64)
     busy_s = compute_s(work, limits, placement)
     compute_j, memory_j = kernel_energy(work, machine, placement, moved)
@@ -65,4 +67,6 @@ def cost_table(work: WorkTable, machine: Machine, limits: Limits, placement: tup
         s_by_level=seconds,
         compute_j=compute_j,
         memory_j=memory_j,
+        streamed=streamed(work, machine, limits, shares, seconds, theta),
+        tiles=fewest_tiles(work, machine),
     )

@@ -71,6 +71,7 @@ class MemoryParams:
     write_j_per_byte: Number | None
     holds_weights: bool
     holds_activations: bool
+    double_buffer_bytes: Number | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def _memory(memory: Memory) -> MemoryParams:
         memory.capacity.value if memory.capacity else np.inf, _optional(memory.achieved),
         memory.latency.seconds(clock) if memory.latency else 0.0,
         energy.read.value if energy else None, (energy.write or energy.read).value if energy else None,
-        "weights" in memory.holds, "activations" in memory.holds,
+        "weights" in memory.holds, "activations" in memory.holds, _optional(memory.double_buffer),
     )  # fmt: skip
 
 

@@ -105,6 +105,7 @@ class Memory(Strict):
     latency: f.Seconds | None = None
     achieved: f.Ratio | None = None
     holds: tuple[Data, ...] = ()
+    double_buffer: f.Bytes | None = None
     energy: MemoryEnergy | None = None
 
     @model_validator(mode="after")
@@ -118,6 +119,8 @@ class Memory(Strict):
             raise ValueError(f"memory '{self.id}' has a bandwidth per cycle, but no clock")
         if self.achieved is not None and self.achieved.value > 1:
             raise ValueError(f"memory '{self.id}': achieved is above 1")
+        if self.double_buffer and self.capacity and self.double_buffer.value > self.capacity.value:
+            raise ValueError(f"memory '{self.id}': double_buffer is larger than its capacity")
         return self
 
     @property
