@@ -70,9 +70,12 @@ class Terms:
 
 @dataclass(frozen=True)
 class Windows:
-    """Seconds that each kernel keeps its engine, and the share of its streamed weights that the kernel before it loads."""
+    """Seconds that each kernel keeps its engine; of them those in which it computes or its memories move; the share of its
+    streamed weights that the kernel before it loads.
+    """
 
     kernel_s: Array
+    busy_s: Array
     early: Array = field(default_factory=_none)
 
 
@@ -143,9 +146,10 @@ def _memories_free_s(terms: Terms, windows: Windows) -> Array:
     return np.asarray(np.where(terms.asynchronous, 0.0, terms.overhead_s) + own + behind)
 
 
-def _launched(busy: Array, terms: Terms) -> Array:
+def _windows(busy: Array, terms: Terms, early: Array | None = None) -> Windows:
     """With the launch: asynchronous launches hide behind a busy device, others add."""
-    return np.asarray(np.where(terms.asynchronous, np.maximum(busy, terms.overhead_s), busy + terms.overhead_s))
+    launched = np.where(terms.asynchronous, np.maximum(busy, terms.overhead_s), busy + terms.overhead_s)
+    return Windows(launched, busy, _none() if early is None else early)
 
 
 @policy("runtime")
@@ -153,19 +157,19 @@ def runtime(terms: Terms) -> Windows:
     """T = max + (1 − θ)·min of compute and memory in each kernel, θ being the runtime's overlap; at least that of `layer`."""
     partly = partly_overlapped_s(terms.compute_s, terms.memory_s, terms.theta)
     tiled = double_buffered_s(terms.compute_s, terms.memory_s, terms.tiles)
-    return Windows(_launched(np.maximum(partly, tiled), terms))
+    return _windows(np.maximum(partly, tiled), terms)
 
 
 @policy("none")
 def none(terms: Terms) -> Windows:
     """T = compute + memory in each kernel."""
-    return Windows(_launched(terms.compute_s + terms.memory_s, terms))
+    return _windows(terms.compute_s + terms.memory_s, terms)
 
 
 @policy("layer")
 def layer(terms: Terms) -> Windows:
     """T = the longer of compute and memory in each kernel: double buffering within it, + the shorter / tiles."""
-    return Windows(_launched(double_buffered_s(terms.compute_s, terms.memory_s, terms.tiles), terms))
+    return _windows(double_buffered_s(terms.compute_s, terms.memory_s, terms.tiles), terms)
 
 
 @policy("prefetch")
@@ -177,7 +181,7 @@ def prefetch(terms: Terms) -> Windows:
     """
     early = _loaded_early(terms)
     memory = terms.memory_s - early * terms.weight_s
-    return Windows(_launched(double_buffered_s(terms.compute_s, memory, terms.tiles), terms), early)
+    return _windows(double_buffered_s(terms.compute_s, memory, terms.tiles), terms, early)
 
 
 def _loaded_early(terms: Terms) -> Array:
@@ -190,9 +194,9 @@ def _loaded_early(terms: Terms) -> Array:
         transfer = terms.memory_s[..., i - 1] - early[..., i - 1] * terms.weight_s[..., i - 1]
         slack = double_buffered_s(terms.compute_s[..., i - 1], transfer, terms.tiles[..., i - 1]) - transfer
         link_s, weight_bytes = terms.link_s[..., i], terms.weight_bytes[..., i]
-        in_time = slack / (link_s + (link_s == 0.0))
-        in_room = terms.room_bytes[..., i - 1] / (weight_bytes + (weight_bytes == 0.0))
-        early[..., i] = np.minimum(np.minimum(in_time, in_room), 1.0)
+        in_time = np.minimum(slack, link_s) / (link_s + (link_s == 0.0))
+        in_room = np.minimum(terms.room_bytes[..., i - 1], weight_bytes) / (weight_bytes + (weight_bytes == 0.0))
+        early[..., i] = np.minimum(in_time, in_room)
     return early
 
 
