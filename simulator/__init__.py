@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simulator.api import estimate, load_hardware, load_model, plan
+    from simulator.api import estimate, load_hardware, load_model, plan, trace
     from simulator.errors import SimulatorError
     from simulator.machine.spec import HardwareSpec
     from simulator.model import Model
@@ -26,13 +26,14 @@ _HOMES = {
     "load_hardware": "simulator.api",
     "estimate": "simulator.api",
     "plan": "simulator.api",
+    "trace": "simulator.api",
     "Estimate": "simulator.result.estimate",
     "HardwareSpec": "simulator.machine.spec",
     "Model": "simulator.model",
     "SimulatorError": "simulator.errors",
 }
 
-__all__ = ["Estimate", "HardwareSpec", "Model", "SimulatorError", "estimate", "load_hardware", "load_model", "plan"]
+__all__ = ["Estimate", "HardwareSpec", "Model", "SimulatorError", "estimate", "load_hardware", "load_model", "plan", "trace"]
 
 
 def __getattr__(name: str) -> object:

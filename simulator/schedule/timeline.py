@@ -101,11 +101,11 @@ def _in_windows(cost: CostTable, terms: Terms, engines: Sequence[str], policy: s
 def _transfers(cost: CostTable, kernel: int, early: float, begin_s: float, memory_s: float) -> Iterator[Event]:
     """What a kernel moves itself: the outermost memory begins first, the innermost ends last."""
     own = []
-    for level, seconds in reversed(tuple(cost.s_by_level.items())):
+    for level, column in reversed(tuple(cost.s_by_level.items())):
         weight_s, weight_bytes = _weights(cost, level, kernel)
-        moved = float(cost.bytes_by_level[level][kernel]) - early * weight_bytes
-        own.append((level, float(seconds[kernel]) - early * weight_s, moved))
-    own = [(level, seconds, moved) for level, seconds, moved in own if seconds > 0]
+        seconds, moved = float(column[kernel]) - early * weight_s, float(cost.bytes_by_level[level][kernel])
+        if seconds > 0:
+            own.append((level, seconds, moved - early * weight_bytes))
     for rank, (level, seconds, moved) in enumerate(own):
         wait_s = max(memory_s - seconds, 0.0) * rank / max(len(own) - 1, 1)
         yield Event(Lane("memory", level), "transfer", kernel, begin_s + wait_s, seconds, moved)
