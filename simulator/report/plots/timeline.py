@@ -32,7 +32,8 @@ _WORDS: Final[dict[EventKind, str]] = {
 _UNITS: Final = (("ns", 1e-9), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0))
 _BAR: Final = 0.56  # height of a bar, of a lane's 1
 _LANE_IN: Final = 0.52  # height of a lane in inches
-_LEGEND: Final = 0.35  # height of the legend's row, in lanes
+_LEGEND: Final = 0.35  # height of a row of the legend, in lanes
+_NARROW_COLUMNS: Final = 2  # of the legend, where there is no room for all in one row
 _PAD_PT: Final = 1.5  # between a name and the ends of its bar
 
 
@@ -80,7 +81,8 @@ def _prepare(ax: Axes, line: Timeline, unit: str, unit_s: float, pt: float) -> N
     style.dress(ax, pt)
     ax.grid(visible=False, axis="y")
     ax.set_xlim(0, line.latency_s / unit_s or 1.0)
-    ax.set_ylim(-0.12, max(len(line.lanes), 1) + _LEGEND)
+    kinds = _kinds(line)
+    ax.set_ylim(-0.12, max(len(line.lanes), 1) + _LEGEND * -(-len(kinds) // _columns(ax, kinds)))
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 2.5, 5, 10]))
@@ -91,7 +93,7 @@ def _bars(ax: Axes, events: Sequence[Event], bottom: float, unit_s: float) -> Po
     """Neighbours in two shades; the thinnest stay visible."""
     colors = [_COLORS[e.kind][rank % 2] for rank, e in enumerate(events)]
     spans = [(e.start_s / unit_s, e.duration_s / unit_s) for e in events]
-    return ax.broken_barh(spans, (bottom, _BAR), facecolors=colors, linewidth=0, snap=False, zorder=2)
+    return ax.broken_barh(spans, (bottom, _BAR), facecolors=colors, edgecolors="face", linewidth=0.2, snap=False, zorder=2)
 
 
 def _caption(ax: Axes, est: Estimate, line: Timeline, lane: Lane, bottom: float, pt: float) -> Text:
@@ -121,14 +123,25 @@ def _names(placer: Placer, est: Estimate, events: Sequence[Event], bottom: float
             yield placer.ax.text(x, y, text, fontproperties=font, color=ink, ha="center", va="center", zorder=4)
 
 
+def _kinds(line: Timeline) -> list[EventKind]:
+    """The kinds of events that there are."""
+    return [k for k in _COLORS if any(e.kind == k for e in line.events)]
+
+
+def _columns(ax: Axes, kinds: Sequence[EventKind]) -> int:
+    """Of the legend: all in a row on a page-wide figure."""
+    wide = ax.bbox.width / ax.figure.dpi > style.SINGLE_IN[0]
+    return max(len(kinds), 1) if wide else _NARROW_COLUMNS
+
+
 def _legend(ax: Axes, line: Timeline, pt: float) -> Legend | None:
-    """The kinds of events that there are, in a row at the top."""
-    kinds = [k for k in _COLORS if any(e.kind == k for e in line.events)]
+    """The kinds of events, at the top."""
+    kinds = _kinds(line)
     if not kinds:
         return None
     handles = [Rectangle((0, 0), 1, 1, facecolor=_COLORS[k][0]) for k in kinds]
     return ax.legend(
-        handles, [_WORDS[k] for k in kinds], loc="upper right", ncols=len(kinds), fontsize=pt - 1, framealpha=1.0,
+        handles, [_WORDS[k] for k in kinds], loc="upper right", ncols=_columns(ax, kinds), fontsize=pt - 1, framealpha=1.0,
         edgecolor="none", borderpad=0.2, borderaxespad=0.2, handlelength=1.2, columnspacing=1.2,
     )  # fmt: skip
 
