@@ -90,7 +90,7 @@ def test_sound_on_two_engines(policy: str, asynchronous: bool) -> None:
     assert set(est.engines) == {"cpu", "npu"}
     assert_sound(est)
     serial = est.cost.compute_s.sum() + est.cost.memory_s.sum() + est.cost.overhead_s.sum()
-    assert est.latency_s < serial
+    assert est.bound_latency_s <= est.latency_s < serial
 
 
 def test_early_weights_lie_under_the_kernel_before() -> None:
