@@ -1,9 +1,9 @@
 """Branches of a network beside each other, on a machine with several engines.
 
-Every engine runs its kernels one after another, a kernel waits for those that make its inputs, and the memories serve one
-kernel at a time, in the order they start. So the schedule is never longer than one kernel after another, and never shorter
-than the critical path, the busiest engine or the memories' total. The order is fixed beforehand, without a look at times:
-what gets faster then never makes the whole slower.
+Every engine runs its kernels one after another, a kernel waits for those that make its inputs, and the memories and what
+launches kernels serve one kernel at a time, in the order they start. So the schedule is never longer than one kernel after
+another, and never shorter than the critical path, the busiest engine, or the total of memories or launches. The order is
+fixed beforehand, without a look at times: what gets faster then never makes the whole slower.
 """
 
 from collections.abc import Sequence
@@ -46,23 +46,23 @@ def branches_of(kernels: Sequence[Kernel], engines: Sequence[str]) -> Branches |
     return Branches(tuple(engines), tuple(map(tuple, waits)))
 
 
-def starts_s(kernel_s: Array, memories_free_s: Array, branches: Branches, order: Sequence[int]) -> Array:
-    """When each kernel starts: once its engine, its inputs and the memories are free. Columns are in `order`.
+def starts_s(kernel_s: Array, shared_s: Array, branches: Branches, order: Sequence[int]) -> Array:
+    """When each kernel starts: once its engine, its inputs, the memories and the launcher are free. Columns are in `order`.
 
-    `memories_free_s` counts from the start of a kernel until the memories can serve the next one, at most its `kernel_s`.
+    `shared_s` counts from the start of a kernel until what all engines share can serve the next one, at most its `kernel_s`.
     """
     start = np.zeros(kernel_s.shape)
     end: dict[int, Array] = {}
     engine_free: dict[str, Array] = {}
-    memories = np.zeros(kernel_s.shape[:-1])
+    shared = np.zeros(kernel_s.shape[:-1])
     for position, kernel in enumerate(order):
         engine = branches.engines[kernel]
-        ready = np.maximum(memories, engine_free.get(engine, np.zeros(())))
+        ready = np.maximum(shared, engine_free.get(engine, np.zeros(())))
         for before in branches.waits_for[kernel]:
             ready = np.maximum(ready, end[before])
         start[..., position] = ready
         end[kernel] = engine_free[engine] = ready + kernel_s[..., position]
-        memories = ready + memories_free_s[..., position]
+        shared = ready + shared_s[..., position]
     return start
 
 

@@ -116,7 +116,7 @@ def runs(windows_of: Callable[[Terms], Windows], terms: Terms) -> list[Run]:
     for number, order in enumerate(terms.branches.orders()):
         columns = terms if number == 0 else terms.ordered(order)
         windows = windows_of(columns)
-        starts = starts_s(windows.kernel_s, _memories_free_s(columns, windows), terms.branches, order)
+        starts = starts_s(windows.kernel_s, _shared_s(columns, windows), terms.branches, order)
         latency = (starts + windows.kernel_s).max(axis=-1, initial=0.0)
         found.append(Run(order, columns, windows, starts, latency))
     return found
@@ -138,12 +138,14 @@ def _scaled(kernels: Array, old: Array, new: Array) -> Array:
     return np.asarray(kernels * share[..., np.newaxis])
 
 
-def _memories_free_s(terms: Terms, windows: Windows) -> Array:
-    """From the start of a kernel until the memories have moved what is its own, and what the next one has loaded early."""
+def _shared_s(terms: Terms, windows: Windows) -> Array:
+    """From the start of a kernel until it needs no more of what the engines share: what launches kernels, and the memories,
+    once they have moved what is its own and what the next kernel has loaded early.
+    """
     own = terms.memory_s - windows.early * terms.weight_s
     ahead = windows.early * terms.link_s
-    behind = np.concatenate([ahead[..., 1:], np.zeros_like(ahead[..., :1])], axis=-1)
-    return np.asarray(np.where(terms.asynchronous, 0.0, terms.overhead_s) + own + behind)
+    moved = own + np.concatenate([ahead[..., 1:], np.zeros_like(ahead[..., :1])], axis=-1)
+    return np.asarray(np.where(terms.asynchronous, np.maximum(moved, terms.overhead_s), terms.overhead_s + moved))
 
 
 def _windows(busy: Array, terms: Terms, early: Array | None = None) -> Windows:
@@ -203,7 +205,7 @@ def _loaded_early(terms: Terms) -> Array:
 def full(terms: Terms) -> tuple[Array, Array]:
     """The longest of the totals: everything overlaps with everything. Kernels get their share of it."""
     kernels, layers = POLICIES["layer"](terms)
-    latency = np.asarray(total(terms.memory_s))
+    latency = np.maximum(total(terms.memory_s), total(terms.overhead_s))
     everything = np.ones(terms.theta.shape, np.bool_)
     for here in terms.branches.by_engine() if terms.branches else (everything,):
         busy = np.maximum(total(np.where(here, terms.compute_s, 0.0)), total(np.where(here, terms.memory_s, 0.0)))

@@ -52,6 +52,7 @@ def test_between_the_busiest_resource_and_one_after_another(terms: Terms, policy
     kernel_s = WINDOWS[policy](terms).kernel_s
     assert latency <= kernel_s.sum() * ROUNDING
     assert latency * ROUNDING >= terms.memory_s.sum()
+    assert latency * ROUNDING >= terms.overhead_s.sum()
     assert latency * ROUNDING >= critical_path_s(kernel_s, terms.branches.waits_for)
     for here in terms.branches.by_engine():
         assert latency * ROUNDING >= kernel_s[here].sum()

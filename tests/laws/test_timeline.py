@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.graphs import INT8, loaded, model, node, value, weight
+from support.graphs import FLOAT, INT8, loaded, model, node, value, weight
 from support.machines import hardware, hardware_data, runtime
 from support.strategies import machines, networks, runtimes
 
@@ -68,18 +68,39 @@ def test_sound_on_the_catalogue(name: str, machine: str, precision: str, policy:
     assert_sound(sim.estimate(name, machine, precision=precision, overlap=policy))
 
 
-def two_engines() -> tuple[Model, HardwareSpec]:
-    """Branches of three products in int8 and in fp32."""
+def two_engines(bandwidth: str = "40 GB/s", lengths: tuple[int, int] = (3, 3), peak: str = "1 TMAC/s", **sections) -> tuple[
+    Model, HardwareSpec
+]:  # fmt: skip
+    """A branch of products in fp32 and one in int8, on engines that have only one of the rates."""
     nodes, weights = [], []
-    for start, dtype in (("x", None), ("q", INT8)):
-        for i in range(3):
+    for start, dtype, length in (("x", FLOAT, lengths[0]), ("q", INT8, lengths[1])):
+        for i in range(length):
             nodes.append(node("MatMul", f"{start}{i or ''} w{start}{i}", f"{start}{i + 1}"))
-            weights.append(weight(f"w{start}{i}", 256, 256, **({"dtype": dtype} if dtype else {})))
-    network = loaded(model(nodes, [value("x", 256, 256), value("q", 256, 256, dtype=INT8)], ["x3", "q3"], weights))
+            weights.append(weight(f"w{start}{i}", 256, 256, dtype=dtype))
+    inputs = [value("x", 256, 256), value("q", 256, 256, dtype=INT8)]
+    network = loaded(model(nodes, inputs, [f"x{lengths[0]}", f"q{lengths[1]}"], weights))
     engines = [
-        {"id": "cpu", "kind": "simd", "peak": {"fp32": "1 TMAC/s"}}, {"id": "npu", "kind": "npu", "peak": {"int8": "1 TMAC/s"}},
+        {"id": "cpu", "kind": "simd", "peak": {"fp32": "1 TMAC/s"}}, {"id": "npu", "kind": "npu", "peak": {"int8": peak}},
     ]  # fmt: skip
-    return network, hardware(engines=engines, bandwidth="40 GB/s")
+    return network, hardware(**{"engines": engines, "bandwidth": bandwidth, **sections})
+
+
+@few
+@given(
+    st.floats(1, 1000), st.tuples(st.integers(1, 4), st.integers(1, 4)), st.floats(0.1, 10), st.floats(0, 1), st.floats(0, 100),
+    st.booleans(), policies,
+)  # fmt: skip
+def test_sound_on_any_two_engines(
+    bandwidth: float, lengths: tuple[int, int], peak: float, theta: float, launch: float, asynchronous: bool, policy: str
+) -> None:
+    sram = {"id": "sram", "kind": "scratchpad", "capacity": "4 MiB", "bandwidth": "10 TB/s"}
+    memories = [sram, {"id": "dram", "kind": "dram", "bandwidth": f"{bandwidth!r} GB/s"}]
+    network, machine = two_engines(lengths=lengths, peak=f"{peak!r} TMAC/s", memories=memories)
+    est = estimate(
+        network, machine, runtime(overlap=theta, kernel_overhead=f"{launch!r} us", asynchronous=asynchronous), overlap=policy
+    )
+    assert_sound(est)
+    assert est.bound_latency_s <= est.latency_s * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("policy", sorted(POLICIES))
