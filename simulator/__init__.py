@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simulator.api import battery_life, estimate, load_hardware, load_model, plan
+    from simulator.api import battery_life, estimate, load_hardware, load_model, plan, trace
     from simulator.errors import SimulatorError
     from simulator.machine.spec import HardwareSpec
     from simulator.model import Model
@@ -27,6 +27,7 @@ _HOMES = {
     "estimate": "simulator.api",
     "plan": "simulator.api",
     "battery_life": "simulator.api",
+    "trace": "simulator.api",
     "Estimate": "simulator.result.estimate",
     "HardwareSpec": "simulator.machine.spec",
     "Model": "simulator.model",
@@ -43,6 +44,7 @@ __all__ = [
     "load_hardware",
     "load_model",
     "plan",
+    "trace",
 ]
 
 

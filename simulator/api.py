@@ -94,7 +94,7 @@ def estimate(
         hardware: a loaded machine, or what `load_hardware` takes.
         precision: `fp32`, `tf32`, `bf16`, `fp16`, `fp8`, `int8`, `int4`, `w8a16`, `w4a16`, `amp_fp16`, `amp_bf16`;
             None takes the element types of the file.
-        overlap: `none`, `layer`, `full`, or None for the runtime's own.
+        overlap: `none`, `layer`, `prefetch`, `full`, or None for the runtime's own.
         runtime: id or YAML file of a runtime profile; None for the machine's default.
         per_op: fuse nothing: every operator is a kernel of its own.
 
@@ -150,4 +150,14 @@ def battery_life(est: Estimate, battery: str, rate: str) -> BatteryLife:
     return _battery_life(est, battery, rate)
 
 
-__all__ = ["battery_life", "estimate", "load_hardware", "load_model", "plan"]
+def trace(est: Estimate) -> dict[str, object]:
+    """What happens when, as an object of Chrome's trace event format; write it with `json.dump`.
+
+    A lane an engine, one a memory or link, one for launches. `est.timeline()` has the same as events in seconds.
+    """
+    from simulator.report.trace import to_trace
+
+    return to_trace(est)
+
+
+__all__ = ["battery_life", "estimate", "load_hardware", "load_model", "plan", "trace"]

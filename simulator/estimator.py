@@ -22,6 +22,7 @@ from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prepared
+from simulator.schedule.branches import branches_of
 from simulator.schedule.memory import fit, occupancy, together
 from simulator.schedule.overlap import POLICIES, Terms
 from simulator.schedule.placement import Placement, engine_sets, fallback_notes, place, placements
@@ -80,9 +81,9 @@ def estimate(
     parts = _parts(prepared, machine, placement)
     crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
     cost = cost_table(prepared.work, machine, limits, placement, parts, crossed)
-    kernel_s, total = POLICIES[policy](Terms.of(cost))
-    kernel_s = kernel_s + cost.transfer_s
-    latency = float(total) + float(cost.transfer_s.sum(axis=-1)) + _fixed_s(machine, limits)
+    engines = tuple(e.id for e in placement)
+    kernel_s, total = POLICIES[policy](Terms.of(cost, prepared.occupancy.live_bytes, branches_of(prepared.kernels, engines)))
+    latency = float(total) + _fixed_s(machine, limits)
     bound = _bound_s(model, hardware, machine, precision)
     energy, energy_parts, kernel_j = _energy(cost, machine, kernel_s, latency)
     fits = together(f for part in parts for f in fit(part.machine, part.work.footprint))
@@ -90,7 +91,7 @@ def estimate(
     assumed = () if energy is None else defaults_used(prepared.work, machine, placement, cost.bytes_by_level)
     notes = (*fallback, *_energy_notes(hardware, energy, assumed))
     return Estimate(
-        model, hardware, runtime, precision, policy, prepared, tuple(e.id for e in placement), cost, kernel_s, kernel_j,
+        model, hardware, runtime, precision, policy, prepared, engines, cost, kernel_s, kernel_j,
         latency, bound, energy, energy_parts, assumed, fits,
         _warnings(model, hardware, runtime, prepared.work, placement, widened, notes),
     )  # fmt: skip

@@ -16,7 +16,7 @@ from simulator.graph.graph import Graph
 from simulator.kernels.types import Kernel
 
 Column = NDArray[np.float64]
-_GATHERED = float("inf")  # rows picked by data: no run touches the same ones again
+GATHERED = 1e30  # rows picked by data: no run touches the same ones again
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def operands(graph: Graph, kernels: Sequence[Kernel], peak_bytes: float) -> Oper
         for touch, far in zip(touched, distances[number], strict=True):
             away = written[touch.name] if touch.written else far
             if touch.weight and touch.size_bytes < graph.tensors[touch.name].size_bytes:
-                away = _GATHERED
+                away = GATHERED
             part = rows.setdefault((touch.weight, touch.written), [])
             part.append((number, touch.size_bytes, away))
             if repeat > 1:

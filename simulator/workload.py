@@ -22,8 +22,8 @@ class Footprint:
     """Bytes that a whole run touches, each tensor once: what decides what can stay where.
 
     `weight_bytes` are all weights the machine must hold; of them `touched_weight_bytes` are read (of an embedding
-    table, the rows looked up); `activation_bytes` is the peak of what is alive at once, `boundary_bytes` the inputs and
-    outputs of the network.
+    table, the rows looked up); `activation_bytes` is the peak of what is alive at once, `boundary_bytes` the outputs
+    of the network and the inputs that something reads.
     """
 
     weight_bytes: float
@@ -99,7 +99,8 @@ def footprint(graph: Graph, kernels: Sequence[Kernel], activation_bytes: float) 
     for kernel in kernels:
         for spec in kernel.weights:
             touched[spec.name] = max(touched.get(spec.name, 0), spec.size_bytes)
-    boundary = sum(graph.tensors[n].size_bytes for n in {*graph.inputs, *graph.outputs})
+    read = (name for name in graph.inputs if graph.consumers.get(name))
+    boundary = sum(graph.tensors[n].size_bytes for n in {*read, *graph.outputs})
     whole = sum(graph.tensors[n].size_bytes for n in touched)
     return Footprint(float(whole), float(sum(touched.values())), float(activation_bytes), float(boundary))
 

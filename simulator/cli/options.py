@@ -69,7 +69,7 @@ Precision = Annotated[
     ),
 ]  # fmt: skip
 Overlap = Annotated[
-    str | None, typer.Option("--overlap", metavar="POLICY", help="none, layer or full; default: the runtime's own")
+    str | None, typer.Option("--overlap", metavar="POLICY", help="none, layer, prefetch or full; default: the runtime's own")
 ]
 AllowUnknown = Annotated[bool, typer.Option("--allow-unknown", help="Count operators without a rule by their bytes and go on")]
 Battery = Annotated[

@@ -25,8 +25,12 @@ def bound_s(work: WorkTable, machine: Machine, placement: tuple[EngineParams, ..
     `work` must be that of the graph with everything fused that any runtime fuses, so that the bound does not depend on
     the runtime.
     """
-    units = compute_parts_s(work, IDEAL, placement)
-    compute = np.maximum(np.maximum(total(units[0]), total(units[1])), total(units[2]))
+    compute: Array = np.zeros(())
+    parts_s = compute_parts_s(work, IDEAL, placement)
+    for engine in dict.fromkeys(e.id for e in placement):
+        here = np.array([e.id == engine for e in placement], np.bool_)
+        for seconds in parts_s:
+            compute = np.maximum(compute, total(np.where(here, seconds, 0.0)))
     longest = compute
     for part in parts or (Part(machine, work),):
         longest = np.maximum(longest, minimal_memory_s(part))

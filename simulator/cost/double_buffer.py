@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.machine.figures import Number
+from simulator.machine.params import Machine
+from simulator.workload import WorkTable
 
 Array = NDArray[np.float64]
 
@@ -28,3 +30,12 @@ def partly_overlapped_s(compute_s: Number, transfer_s: Number, theta: Number) ->
 def tiles_of(moved_bytes: Number, buffer_bytes: Number) -> Array:
     """⌈2 · bytes / buffer⌉, at least 1: how many tiles pass through a buffer that holds two at a time."""
     return np.maximum(np.ceil(2.0 * moved_bytes / buffer_bytes), 1.0)
+
+
+def fewest_tiles(work: WorkTable, machine: Machine) -> Array:
+    """Tiles of every kernel where the machine has a double buffer (the one of fewest, where several); else infinitely many."""
+    fewest: Array = np.full(len(work), np.inf)
+    for memory in machine.memories:
+        if memory.double_buffer_bytes is not None:
+            fewest = np.minimum(fewest, tiles_of(work.total_bytes, memory.double_buffer_bytes))
+    return fewest

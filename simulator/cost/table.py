@@ -6,17 +6,20 @@ of machines (n_points, n_kernels). Only element-wise arithmetic here, so that bo
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.compute import compute_s
+from simulator.cost.double_buffer import fewest_tiles
 from simulator.cost.energy import kernel_energy, total_j
 from simulator.cost.limits import Limits
 from simulator.cost.parts import Part, flows_of, rates_of
+from simulator.cost.streams import Streamed, streamed
 from simulator.cost.traffic import memory_times, moved_bytes
-from simulator.cost.transfer import Crossings, transfer_s
+from simulator.cost.transfer import Crossings, link_s, switch_s
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine
 from simulator.workload import WorkTable
@@ -31,7 +34,9 @@ class CostTable:
 
     `overlap` is the runtime's share θ of hidden time, `asynchronous` whether launches hide behind a busy device.
     `bytes_by_level`, `s_by_level` and `j_by_level` are keyed by memory id. `memory_s` combines the levels with the
-    runtime's overlap. `transfer_s` is what coming from another engine costs, `crossed` the bytes that its link carries then.
+    runtime's overlap; `streamed` is the part of it that weights from outside the chip take, `tiles` how many tiles pass
+    through the machine's double buffers (infinite without one). `transfer_s` is what coming from another engine costs,
+    `crossing_s` the part of it on each link, `crossed` the bytes that it carries then.
     Energies are None where the machine gives no figures for them.
     """
 
@@ -45,7 +50,10 @@ class CostTable:
     compute_j: Array | None
     memory_j: Array | None
     j_by_level: Mapping[str, Array] | None
+    streamed: Streamed
+    tiles: Array
     transfer_s: Array
+    crossing_s: Mapping[str, Array]
     crossed: Mapping[str, Crossings]
 
 
@@ -68,8 +76,9 @@ def cost_table(
     shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
     rates = rates_of(parts, limits, np.array([p.bandwidth.value for p in profiles], np.float64))
     times = memory_times(moving, rates, shown)
-    memory_s = times.longest + (1.0 - theta) * (times.total - times.longest)
+    memory_s = times.combined_s(theta)
     moved = moved_bytes(moving, len(work))
+    crossing = link_s(crossed, machine, limits, placement)
     overhead_s = work.launches * np.array([p.kernel_overhead.seconds(machine.clock_hz) for p in profiles], np.float64)
     busy_s = compute_s(work, limits, placement)
     compute_j, j_by_level = kernel_energy(work, machine, placement, moved)
@@ -85,6 +94,9 @@ def cost_table(
         compute_j=compute_j,
         memory_j=total_j(j_by_level),
         j_by_level=j_by_level,
-        transfer_s=transfer_s(crossed, machine, limits, placement),
+        streamed=streamed(parts, moving, rates, shown, theta),
+        tiles=fewest_tiles(work, machine),
+        transfer_s=reduce(np.add, crossing.values(), switch_s(machine, limits, placement)),
+        crossing_s=crossing,
         crossed=crossed,
     )

@@ -4,8 +4,8 @@ Data lives in a home (docs/hardware.md: `holds`) and crosses every cache and sta
 engine. What these still hold from its last use does not cross what lies behind them.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -21,6 +21,7 @@ from simulator.workload import Footprint, WorkTable
 
 Array = NDArray[np.float64]
 Moved = Mapping[str, tuple[Array, Array]]  # memory id → bytes read, bytes written, each (..., n_kernels)
+_ROOMY = 1e29  # bytes: room for all but rows that no run touches twice
 _TILED = CONVOLUTIONS | {Kind.GEMM, Kind.BATCHED_GEMM}
 
 
@@ -28,12 +29,18 @@ _TILED = CONVOLUTIONS | {Kind.GEMM, Kind.BATCHED_GEMM}
 class Flow:
     """Bytes of one kind of data on its way from its home to the engine, by level from the innermost outward.
 
-    `crossing` bytes pass the level; all but the next level's come from it.
+    `crossing` bytes pass the level; all but the next level's come from it. `written` flows go the other way.
     """
 
     levels: tuple[MemoryParams, ...]
     crossing: tuple[Array, ...]
+    weights: bool = False
     written: bool = False
+
+    def without(self, outside: Container[str]) -> "Flow":
+        """The flow if nothing came from the memories `outside`."""
+        pairs = zip(self.levels, self.crossing, strict=True)
+        return replace(self, crossing=tuple(np.zeros_like(c) if level.id in outside else c for level, c in pairs))
 
     def served(self) -> Iterator[tuple[MemoryParams, Array]]:
         """For every level the bytes that it had itself."""
@@ -52,6 +59,10 @@ class Times:
     by_level: Mapping[str, Array]
     longest: Array
     total: Array
+
+    def combined_s(self, theta: Array) -> Array:
+        """The longest level + (1 − θ) · what the others add."""
+        return np.asarray(self.longest + (1.0 - theta) * (self.total - self.longest))
 
 
 def home_bytes(work: WorkTable, machine: Machine) -> Moved:
@@ -115,7 +126,7 @@ def flows(work: WorkTable, machine: Machine, resident_share: Number) -> tuple[Fl
     found = []
     for touches, shares, weights, written in parts:
         levels = path(machine, weights=weights)
-        found.append(Flow(levels, _crossing(len(work), touches, levels, shares, resident_share), written))
+        found.append(Flow(levels, _crossing(len(work), touches, levels, shares, resident_share), weights, written))
     return (*found, _reread(work, machine))
 
 
@@ -149,10 +160,10 @@ def held_share(distance_bytes: Array, level: MemoryParams, resident_share: Array
     Software that manages a scratchpad keeps capacity / distance of everything. A cache drops what is oldest: all of it
     at 1.5 times its room, none below half, for sets fill unevenly and code of several threads does not run in step.
     """
-    room = level.capacity_bytes * resident_share
+    room = np.minimum(level.capacity_bytes, _ROOMY) * resident_share
     if level.kind == "cache":
         return np.clip(1.5 - distance_bytes / np.maximum(room, 1e-30), 0.0, 1.0)
-    return np.minimum(room / np.maximum(distance_bytes, np.maximum(room, 1e-30)), 1.0)
+    return np.minimum(room / np.maximum(distance_bytes, 1e-30), 1.0)
 
 
 def _lengths(touches: Touches) -> NDArray[np.intp]:
@@ -208,7 +219,7 @@ def reread_bytes(work: WorkTable, capacity_bytes: Number) -> Array:
 # ---- time -------------------------------------------------------------------------------------------------------------
 
 
-def moved_bytes(found: tuple[Flow, ...], count: int) -> Moved:
+def moved_bytes(found: Sequence[Flow], count: int) -> Moved:
     """Bytes read from and written to each level."""
     read: dict[str, Array] = {}
     written: dict[str, Array] = {}
@@ -220,7 +231,7 @@ def moved_bytes(found: tuple[Flow, ...], count: int) -> Moved:
     return {level: (read[level], written[level]) for level in read}
 
 
-def memory_times(found: tuple[Flow, ...], rates: Mapping[str, tuple[Number, Number]], shown: Mapping[str, Number]) -> Times:
+def memory_times(found: Sequence[Flow], rates: Mapping[str, tuple[Number, Number]], shown: Mapping[str, Number]) -> Times:
     """Seconds of the levels: bytes over the rates that are reached, times the share of it that shows.
 
     `rates` are B/s read and written by level, `shown` the share of a level's time that does not hide behind arithmetic.

@@ -29,6 +29,15 @@ class Crossings:
     outward: Column
     tensors: Column
 
+    @property
+    def all_bytes(self) -> Column:
+        """Bytes both ways, for each kernel."""
+        return self.inward + self.outward
+
+    def bytes(self, kernel: int) -> float:
+        """Bytes both ways, for one kernel."""
+        return float(self.inward[kernel] + self.outward[kernel])
+
 
 @dataclass
 class _Tally:
@@ -86,18 +95,26 @@ def _times(graph: Graph, kernels: Sequence[Kernel], maker: Mapping[str, int], na
     return min(made, graph.ops[kernels[reader].main].repeat)
 
 
-def transfer_s(crossed: Mapping[str, Crossings], machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
-    """Seconds before (or, for outputs, after) each kernel: latency and bytes over the links, and the switch of engines."""
+def switch_s(machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
+    """Seconds that each kernel waits because another engine ran before it."""
     profiles = [limits.of(engine) for engine in placement]
     before = (placement[0], *placement[:-1]) if placement else ()
     switched = [one.id != other.id for one, other in zip(before, placement, strict=True)]
     switch = [p.switch.seconds(machine.clock_hz) if p.switch and new else 0.0 for p, new in zip(profiles, switched, strict=True)]
-    total = np.array(switch, np.float64)
+    return np.array(switch, np.float64)
+
+
+def link_s(
+    crossed: Mapping[str, Crossings], machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]
+) -> Mapping[str, Array]:
+    """Seconds on each link before (or, for outputs, after) each kernel: a latency for every tensor, and bytes."""
+    profiles = [limits.of(engine) for engine in placement]
+    result: dict[str, Array] = {}
     runtime_share = np.array([p.bandwidth.value for p in profiles], np.float64)
     for link in machine.memories:
         if link.id in crossed:
             found = crossed[link.id]
             share = runtime_share if link.achieved is None or not limits.measured else link.achieved
             moved = found.inward / (link.read_bytes_per_s * share) + found.outward / (link.write_bytes_per_s * share)
-            total = total + found.tensors * link.latency_s + moved
-    return total
+            result[link.id] = np.asarray(found.tensors * link.latency_s + moved)
+    return result

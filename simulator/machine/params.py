@@ -79,6 +79,7 @@ class MemoryParams:
     holds_weights: bool
     holds_activations: bool
     is_staging: bool
+    double_buffer_bytes: Number | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ def _memory(memory: Memory, defaults: Mapping[str, float], *, staging: bool) -> 
         memory.capacity.value if memory.capacity else np.inf, _optional(memory.achieved),
         memory.latency.seconds(clock) if memory.latency else 0.0,
         energy.read.value if energy else default, (energy.write or energy.read).value if energy else default,
-        "weights" in memory.holds, "activations" in memory.holds, staging,
+        "weights" in memory.holds, "activations" in memory.holds, staging, _optional(memory.double_buffer),
     )  # fmt: skip
 
 

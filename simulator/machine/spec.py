@@ -145,6 +145,7 @@ class Memory(Strict):
     latency: f.Seconds | None = None
     achieved: f.Ratio | None = None
     holds: tuple[Data, ...] = ()
+    double_buffer: f.Bytes | None = None
     energy: MemoryEnergy | None = None
 
     @model_validator(mode="after")
@@ -158,6 +159,8 @@ class Memory(Strict):
             raise ValueError(f"memory '{self.id}' has a bandwidth per cycle, but no clock")
         if self.achieved is not None and self.achieved.value > 1:
             raise ValueError(f"memory '{self.id}': achieved is above 1")
+        if self.double_buffer and self.capacity and self.double_buffer.value > self.capacity.value:
+            raise ValueError(f"memory '{self.id}': double_buffer is larger than its capacity")
         return self
 
     @property
@@ -269,7 +272,7 @@ def _slower_inside(memories: tuple[Memory, ...], engines: tuple[Engine, ...]) ->
         for place, inner in enumerate(memories[:-1])
         if inner.is_staging
         for outer in memories[place + 1 :]
-        if any({inner.id, outer.id} <= ids for ids in seen)
+        if outer.kind != "link" and any({inner.id, outer.id} <= ids for ids in seen)
         for what, own, through in zip(("read", "write"), rates[inner.id], rates[outer.id], strict=True)
         if own < through
     ]

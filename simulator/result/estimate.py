@@ -4,6 +4,9 @@ from typing import Any
 
 from simulator.result.document import to_dict, to_frame
 from simulator.result.prediction import Prediction
+from simulator.schedule.branches import branches_of
+from simulator.schedule.overlap import Terms
+from simulator.schedule.timeline import Timeline, timeline
 
 
 class Estimate(Prediction):
@@ -16,3 +19,8 @@ class Estimate(Prediction):
     def to_frame(self) -> Any:
         """One row a kernel, as a pandas DataFrame (extra `pandas`)."""
         return to_frame(self)
+
+    def timeline(self) -> Timeline:
+        """What happens when: events of engines, memories and launches, from 0 to the latency."""
+        terms = Terms.of(self.cost, self.prepared.occupancy.live_bytes, branches_of(self.prepared.kernels, self.engines))
+        return timeline(self.cost, terms, self.engines, self.overlap, self.latency_s)

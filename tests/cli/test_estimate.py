@@ -578,7 +578,9 @@ def test_without_a_precision_the_file_decides() -> None:
 
 
 def test_overlap_policies_are_ordered() -> None:
-    found = {p: estimated("resnet50", "--hw", "xeon_8480p", "--overlap", p) for p in ("full", "layer", "runtime", "none")}
+    found = {
+        p: estimated("resnet50", "--hw", "xeon_8480p", "--overlap", p) for p in ("full", "prefetch", "layer", "runtime", "none")
+    }
     assert {p: f["settings"]["overlap"] for p, f in found.items()} == {p: p for p in found}
     seconds = [f["totals"]["latency_s"] for f in found.values()]
     assert seconds == sorted(seconds)

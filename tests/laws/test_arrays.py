@@ -26,7 +26,15 @@ few = settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.gen
 Scale = Callable[[float], Any]
 _NUMBERS: dict[type, tuple[str, ...]] = {
     EngineParams: ("macs_per_s", "vector_ops_per_s", "special_ops_per_s", "sustained", "achieved", "j_per_mac"),
-    MemoryParams: ("read_bytes_per_s", "write_bytes_per_s", "capacity_bytes", "achieved", "read_j_per_byte", "write_j_per_byte"),
+    MemoryParams: (
+        "read_bytes_per_s",
+        "write_bytes_per_s",
+        "capacity_bytes",
+        "achieved",
+        "read_j_per_byte",
+        "write_j_per_byte",
+        "double_buffer_bytes",
+    ),
 }
 
 
@@ -77,9 +85,10 @@ def assert_rows_equal(
             )
         assert np.shape(many_bound) in ((), (len(factors),))
         assert np.broadcast_to(many_bound, (len(factors),))[row] == one_bound
+        live = prepared.occupancy.live_bytes
         for name, policy in POLICIES.items():
-            rows = policy(Terms.of(many))[1]
-            alone = policy(Terms.of(one))[1]
+            rows = policy(Terms.of(many, live))[1]
+            alone = policy(Terms.of(one, live))[1]
             assert np.broadcast_to(rows, (len(factors),))[row] == alone, name
 
 

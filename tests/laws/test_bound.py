@@ -47,3 +47,27 @@ def test_a_table_that_is_looked_up_counts_whole_in_the_fit_and_by_rows_in_the_tr
     assert estimate.work.footprint.weight_bytes == 4 * (10_000 * 64 + 64 * 8)
     assert estimate.work.footprint.touched_weight_bytes == 4 * (4 * 64 + 64 * 8)
     assert not estimate.fits
+
+
+def test_engines_beside_each_other_stay_above_the_bound() -> None:
+    """Four equal int8 products, two engines of 3 and 1 GMAC/s that both run them: the first gets all."""
+    from support.graphs import INT8, loaded, model, node, value, weight
+    from support.machines import hardware, runtime
+
+    from simulator.estimator import estimate
+
+    nodes = [node("MatMul", f"x{i} w{i}", f"y{i}") for i in range(4)]
+    network = loaded(
+        model(
+            nodes, [value(f"x{i}", 100, 1000, dtype=INT8) for i in range(4)], [f"y{i}" for i in range(4)],
+            [weight(f"w{i}", 1000, 1000, dtype=INT8) for i in range(4)],
+        )
+    )  # fmt: skip
+    engines = [{"id": f"e{n}", "kind": "npu", "peak": {"int8": f"{n} GMAC/s"}} for n in (3, 1)]
+    both = estimate(network, hardware(engines=engines), runtime())
+    assert both.bound_latency_s == pytest.approx(0.4 / 3)
+    assert both.latency_s >= both.bound_latency_s
+    alone = estimate(network, hardware(engines=engines[:1]), runtime())
+    assert alone.bound_latency_s == pytest.approx(0.4 / 3)
+    mixed = [engines[0], {"id": "fp", "kind": "simd", "peak": {"fp64": "1000 GMAC/s"}}]
+    assert estimate(network, hardware(engines=mixed), runtime()).bound_latency_s <= alone.bound_latency_s

@@ -144,7 +144,8 @@ def test_equal_engines_and_a_free_switch_are_one_engine(
     (engine,) = machine["engines"]
     two = machine | {"engines": [engine | {"supports": some}, engine | {"id": "twin"}]}
     one, split = (estimate(network, HardwareSpec.model_validate(m), runs) for m in (machine, two))
-    assert split.latency_s == one.latency_s
+    assert split.latency_s <= one.latency_s * ROUNDING  # branches may run beside each other
+    assert split.cost.compute_s.sum() == pytest.approx(one.cost.compute_s.sum())
     assert split.bound_latency_s <= one.latency_s * ROUNDING
 
 

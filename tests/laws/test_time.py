@@ -1,6 +1,7 @@
 """Laws of time: monotone in every resource, never below any of them, ordered by overlap."""
 
 import copy
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.graphs import loaded, model, node, value, weight
-from support.machines import hardware, runtime
+from support.machines import hardware, hardware_data, runtime
 from support.strategies import hardware_dicts, machines, networks, ordered, runtime_dicts, runtimes
 
 from simulator.estimator import estimate
@@ -19,6 +20,7 @@ from simulator.result.estimate import Estimate
 from simulator.schedule.overlap import POLICIES
 
 ROUNDING = 1 + 1e-12
+CHAIN = ("full", "prefetch", "layer", "runtime", "none")
 policies = st.sampled_from(sorted(POLICIES))
 few = settings(max_examples=60, deadline=None)
 
@@ -146,10 +148,9 @@ def test_nothing_is_faster_than_the_bound(network: Model, machine: HardwareSpec,
 @few
 @given(networks(), machines(), runtimes())
 def test_more_overlap_is_never_slower(network: Model, machine: HardwareSpec, software: RuntimeSpec) -> None:
-    found = {p: estimate(network, machine, software, overlap=p).latency_s for p in POLICIES}
-    assert found["full"] <= found["layer"] * ROUNDING
-    assert found["layer"] <= found["runtime"] * ROUNDING
-    assert found["runtime"] <= found["none"] * ROUNDING
+    found = [estimate(network, machine, software, overlap=p).latency_s for p in CHAIN]
+    for less, more in pairwise(found):
+        assert less <= more * ROUNDING
 
 
 def two_sided() -> Model:
@@ -163,10 +164,31 @@ def two_sided() -> Model:
 
 
 def test_the_policies_differ_where_they_should() -> None:
-    network, machine, software = two_sided(), hardware(), runtime(overlap=0.5)
-    found = [estimate(network, machine, software, overlap=p).latency_s for p in ("full", "layer", "runtime", "none")]
+    """The weights of the second kernel come while the first computes: all five policies differ."""
+    scratchpad = {"id": "sram", "kind": "scratchpad", "capacity": "200 MiB", "bandwidth": "10 TB/s"}
+    network, software = two_sided(), runtime(overlap=0.5, resident=0)
+    machine = hardware(memories=[scratchpad, *hardware_data()["memories"]])
+    found = [estimate(network, machine, software, overlap=p).latency_s for p in CHAIN]
     assert found == sorted(set(found))
-    assert estimate(network, machine, software).latency_s == found[2]
+    assert estimate(network, machine, software).latency_s == found[CHAIN.index("runtime")]
+
+
+def test_without_memory_on_chip_nothing_is_loaded_early() -> None:
+    found = [estimate(two_sided(), hardware(), runtime(), overlap=p).latency_s for p in ("prefetch", "layer")]
+    assert found[0] == found[1]
+
+
+def test_early_weights_need_room_beside_the_activations() -> None:
+    """64 MiB each of x and h, 64 MiB of the first kernel's weights; of those of the second, what is left fits."""
+    found = []
+    for capacity in (100, 224, 240, 257, 512):
+        memories = [{"id": "sram", "kind": "scratchpad", "capacity": f"{capacity} MiB", "bandwidth": "10 TB/s"}]
+        machine = hardware(peak="10 TFLOP/s", memories=[*memories, *hardware_data()["memories"]])
+        found.append(estimate(two_sided(), machine, runtime(resident=0), overlap="prefetch").latency_s)
+        if capacity == 100:
+            layers = estimate(two_sided(), machine, runtime(resident=0), overlap="layer").latency_s
+    assert found[0] == layers
+    assert found[0] > found[1] > found[2] > found[3] == found[4]
 
 
 @pytest.mark.parametrize(("theta", "like"), [(0, "none"), (1, "layer")])

@@ -19,13 +19,6 @@ from simulator.schedule.overlap import POLICIES, Terms
 WILLIAMS = "Williams 2009"
 CHOI = "Choi 2013: E=W eps+Q eps_mem+pi0 T"
 
-# rows of the double-buffered pipeline of n tiles: Tm/n + (n-1) max(tc,tm)/n + Tc/n = max + min/n
-LATER = {
-    "roofline_identities-013": "double buffered n tiles: Tc=10 Tm=4 n=8 → 10.5 s; tiles are a later stage",
-    "roofline_identities-017": "double buffered n tiles: Tc=4 Tm=10 n=8 → 10.5 s; tiles are a later stage",
-    "roofline_identities-021": "double buffered n tiles: Tc=5 Tm=5 n=4 → 6.25 s; tiles are a later stage",
-}
-
 
 def written(folder: Path, peak: float, bandwidth: float, extra: str = "") -> Path:
     """A machine of a peak in FLOP/s and a bandwidth in B/s, as a file."""
@@ -143,9 +136,53 @@ def test_overlap_of_an_estimate(row: str, policy: str, theta: float, compute: fl
     assert est.latency_s == pytest.approx(expected, rel=1e-12), row
 
 
-@pytest.mark.parametrize(("row", "reason"), LATER.items())
-def test_rows_of_a_later_stage(row: str, reason: str) -> None:
-    pytest.skip(f"{row}: {reason}")
+# n tiles through a double buffer: Tm/n + (n-1) max(Tc, Tm)/n + Tc/n = max + min/n
+TILES = [
+    ("roofline_identities-013", 10.0, 4.0, 8, 10.5),
+    ("roofline_identities-017", 4.0, 10.0, 8, 10.5),
+    ("roofline_identities-021", 5.0, 5.0, 4, 6.25),
+    ("one tile: nothing overlaps", 10.0, 4.0, 1, 14.0),
+]
+
+
+@pytest.mark.parametrize("policy", ["layer", "prefetch", "runtime"])
+@pytest.mark.parametrize(("row", "compute", "memory", "tiles", "expected"), TILES)
+def test_double_buffer_of_an_estimate(row: str, compute: float, memory: float, tiles: int, expected: float, policy: str) -> None:
+    """3e6 bytes through a buffer of which half is a tile; the runtime would hide everything (θ = 1)."""
+    sram = {"id": "sram", "kind": "scratchpad", "bandwidth": "1 PB/s", "double_buffer": f"{2 * 3e6 / tiles!r} B"}
+    machine = hardware(
+        engines=[{"id": "core", "kind": "simd", "peak": {"int8": f"{1e9 / compute!r} MAC/s"}}],
+        memories=[sram, {"id": "dram", "kind": "dram", "bandwidth": f"{3e6 / memory!r} B/s"}],
+    )
+    est = estimate(product_of(1000), machine, runtime(overlap=1.0, resident=0), overlap=policy)
+    assert est.latency_s == pytest.approx(expected, rel=1e-12), row
+    assert estimate(product_of(1000), machine, runtime(overlap=0.0, resident=0)).latency_s == pytest.approx(compute + memory)
+
+
+# kernels as (compute, activations, weights) in s, room for early weights in s of transfer, expected time of each kernel:
+# T_i = max(Tc_i, Tact_i + r_i), r_1 = Tw_1, r_{i+1} = Tw_{i+1} - min(Tw_{i+1}, link slack of i, free bytes / bandwidth)
+PREFETCH = [
+    ("all of it hidden", [(10, 1, 2), (3, 1, 5)], [9, 9], [10, 3]),
+    ("as much as the link is idle", [(5, 1, 2), (1, 1, 5)], [9, 9], [5, 4]),
+    ("as much as there is room", [(10, 1, 2), (1, 1, 5)], [3, 9], [10, 3]),
+    ("no room: layer", [(10, 1, 2), (1, 1, 5)], [0, 0], [10, 6]),
+    ("what came early leaves the link idle again", [(10, 1, 2), (4, 1, 5), (0, 0, 4)], [9, 9, 9], [10, 4, 1]),
+    ("bound by memory: nothing to hide under", [(1, 4, 4), (1, 1, 5)], [9, 9], [8, 6]),
+    ("the first loads its own", [(1, 1, 5)], [9], [6]),
+]
+
+
+@pytest.mark.parametrize(("case", "kernels", "room", "expected"), PREFETCH, ids=[p[0] for p in PREFETCH])
+def test_prefetch_recurrence(case: str, kernels: list[tuple[float, ...]], room: list[float], expected: list[float]) -> None:
+    compute, activations, weights = np.array(kernels, float).T
+    nothing = np.zeros(len(kernels))
+    terms = Terms(
+        compute, activations + weights, nothing, nothing, np.zeros(len(kernels), bool), weight_s=weights, link_s=weights,
+        weight_bytes=1e3 * weights, room_bytes=1e3 * np.array(room, float),
+    )  # fmt: skip
+    found, total = POLICIES["prefetch"](terms)
+    assert found.tolist() == pytest.approx(expected), case
+    assert float(total) == pytest.approx(sum(expected))
 
 
 # W operations, Q bytes, ε of each, static power π₀, τ of each

@@ -61,7 +61,10 @@ def memories(draw: st.DrawFn, *, energy: bool = False) -> list[dict[str, Any]]:
         )
         level: dict[str, Any] = {"id": f"m{index}", "kind": kind, "bandwidth": draw(bytes_per_s), "holds": holds}
         if not outermost:
-            level["capacity"] = draw(quantities("B", 1e2, 1e8))
+            capacity = draw(st.floats(1e2, 1e8))
+            level["capacity"] = f"{capacity!r} B"
+            if draw(st.booleans()):
+                level["double_buffer"] = f"{capacity * draw(st.floats(0.01, 1.0))!r} B"
         if draw(st.booleans()):
             level["achieved"] = draw(fractions)
         if draw(st.booleans()):
