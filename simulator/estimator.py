@@ -22,9 +22,9 @@ from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prepared
-from simulator.schedule.branches import branches_of
+from simulator.schedule.branches import Branches, branches_of
 from simulator.schedule.memory import fit, occupancy, together
-from simulator.schedule.overlap import POLICIES, Terms
+from simulator.schedule.overlap import IN_ORDER, POLICIES, Terms
 from simulator.schedule.placement import Placement, engine_sets, fallback_notes, place, placements
 from simulator.transform.precision import PRECISIONS, precision_of, with_precision
 from simulator.units import format_si
@@ -82,7 +82,7 @@ def estimate(
     crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
     cost = cost_table(prepared.work, machine, limits, placement, parts, crossed)
     engines = tuple(e.id for e in placement)
-    kernel_s, total = POLICIES[policy](Terms.of(cost, prepared.occupancy.live_bytes, branches_of(prepared.kernels, engines)))
+    kernel_s, total = POLICIES[policy](_terms(cost, prepared, policy, branches_of(prepared.kernels, engines)))
     latency = float(total) + _fixed_s(machine, limits)
     bound = _bound_s(model, hardware, machine, precision)
     energy, energy_parts, kernel_j = _energy(cost, machine, kernel_s, latency)
@@ -95,6 +95,13 @@ def estimate(
         latency, bound, energy, energy_parts, assumed, fits,
         _warnings(model, hardware, runtime, prepared.work, placement, widened, notes),
     )  # fmt: skip
+
+
+def _terms(cost: CostTable, prepared: Prepared, policy: str, branches: Branches | None) -> Terms:
+    """The costs as a policy needs them."""
+    if policy in IN_ORDER or branches is not None:
+        return Terms.in_order(cost, prepared.occupancy.live_bytes, branches)
+    return Terms.of(cost, alike=prepared.work.alike)
 
 
 def _known_policy(overlap: str | None) -> str:
@@ -144,8 +151,8 @@ def _energy(
             kernel_s * power,
         )
     static = None if machine.static_w is None else float(np.min(machine.static_w)) * latency_s
-    compute = None if cost.compute_j is None else float(cost.compute_j.sum(axis=-1))
-    memory = None if cost.memory_j is None else float(cost.memory_j.sum(axis=-1))
+    sums = cost.energy_j(cost.work.alike)
+    compute, memory = (None if joules is None else float(joules) for joules in sums)
     parts: dict[str, float | None] = {"compute": compute, "memory": memory, "static": static}
     if compute is None or memory is None or cost.compute_j is None or cost.memory_j is None:
         return None, parts, None

@@ -5,8 +5,9 @@ A memory of that capacity still holds the tensor, so one pass over the schedule 
 kernel; the run before was the same one, so that a weight's distance is all that a run touches.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 
 import numpy as np
@@ -23,14 +24,41 @@ GATHERED = 1e30  # rows picked by data: no run touches the same ones again
 class Touches:
     """Tensors that kernels touch in one way, in the order of the kernels; columns of shape (n_touches,).
 
-    `bytes` cross from outside unless a memory holds `distance_bytes`. `kernels` are the rows of the work table that have
-    any, `starts` where each of them begins. A kernel that repeats has a further row for its later rounds.
+    `kernel` is the row of the work table. `bytes` cross from outside unless a memory holds `distance_bytes`; what a kernel
+    touches at one distance is one row, the longest distance first. A kernel that repeats has a further row for its later
+    rounds.
     """
 
+    kernel: NDArray[np.intp]
     bytes: Column
     distance_bytes: Column
-    kernels: NDArray[np.intp]
-    starts: NDArray[np.intp]
+
+    @cached_property
+    def distances(self) -> tuple[Column, NDArray[np.intp]]:
+        """The distances that occur, the longest first, and for every touch which of them it has."""
+        found, which = np.unique(-self.distance_bytes, return_inverse=True)
+        return -found, np.asarray(which, np.intp)
+
+    @cached_property
+    def by_distance(self) -> Column:
+        """Bytes as a table of (n_distances, n_kernels), for kernels up to the last that touches anything."""
+        distances, which = self.distances
+        table = np.zeros((len(distances), int(self.kernel.max(initial=-1)) + 1))
+        table[which, self.kernel] = self.bytes
+        return table
+
+    @cached_property
+    def longest_first(self) -> Column:
+        """Sums of the rows of `by_distance` before each row: (n_distances + 1, n_kernels)."""
+        table = self.by_distance
+        return np.add.accumulate(np.vstack([np.zeros((1, table.shape[1])), table]), axis=0)
+
+    def of_kernels(self, chosen: NDArray[np.intp]) -> "Touches":
+        """Those of some kernels, which are numbered anew in their order."""
+        place = np.full(int(max(self.kernel.max(initial=-1), chosen.max(initial=-1))) + 1, -1)
+        place[chosen] = np.arange(len(chosen))
+        kept = np.flatnonzero(place[self.kernel] >= 0)
+        return Touches(place[self.kernel[kept]], self.bytes[kept], self.distance_bytes[kept])
 
 
 @dataclass(frozen=True)
@@ -40,6 +68,27 @@ class Operands:
     weights: Touches
     inputs: Touches
     outputs: Touches
+
+    @cached_property
+    def reads(self) -> Touches:
+        """Weights and inputs together."""
+        rows: dict[tuple[int, float], float] = {}
+        for part in (self.weights, self.inputs):
+            for kernel, size, far in zip(part.kernel.tolist(), part.bytes.tolist(), part.distance_bytes.tolist(), strict=True):
+                rows[kernel, far] = rows.get((kernel, far), 0.0) + size
+        return _table(rows)
+
+    def of_kernels(self, chosen: NDArray[np.intp]) -> "Operands":
+        """Those of some kernels, which are numbered anew in their order."""
+        return Operands(*(part.of_kernels(chosen) for part in (self.weights, self.inputs, self.outputs)))
+
+    def keys(self, count: int) -> list[tuple[object, ...]]:
+        """For each of `count` kernels what it touches; kernels with the same key move the same bytes."""
+        keys: list[list[object]] = [[] for _ in range(count)]
+        for number, part in enumerate((self.weights, self.inputs, self.outputs)):
+            for kernel, size, far in zip(part.kernel.tolist(), part.bytes.tolist(), part.distance_bytes.tolist(), strict=True):
+                keys[kernel].append((number, size, far))
+        return [tuple(key) for key in keys]
 
 
 class _Sums:
@@ -109,24 +158,26 @@ def operands(graph: Graph, kernels: Sequence[Kernel], peak_bytes: float) -> Oper
     distances = _distances(touches, peak_bytes)
     written = _longest(touches, distances)
     rounds = _round_bytes([graph.ops[kernel.main].repeat for kernel in kernels], touches)
-    rows: dict[tuple[bool, bool], list[tuple[float, float, float]]] = {}
+    rows: dict[tuple[bool, bool], dict[tuple[int, float], float]] = {}  # (kernel, distance) → bytes, by role
     for number, (kernel, touched) in enumerate(zip(kernels, touches, strict=True)):
         repeat = graph.ops[kernel.main].repeat
         for touch, far in zip(touched, distances[number], strict=True):
             away = written[touch.name] if touch.written else far
             if touch.weight and touch.size_bytes < graph.tensors[touch.name].size_bytes:
                 away = GATHERED
-            part = rows.setdefault((touch.weight, touch.written), [])
-            part.append((number, touch.size_bytes, away))
+            part = rows.setdefault((touch.weight, touch.written), {})
+            part[number, away] = part.get((number, away), 0.0) + touch.size_bytes
             if repeat > 1:
-                part.append((number, touch.size_bytes * (repeat - 1), rounds[number]))
-    return Operands(*(_table(rows.get(key, [])) for key in ((True, False), (False, False), (False, True))))
+                again = (number, rounds[number])
+                part[again] = part.get(again, 0.0) + touch.size_bytes * (repeat - 1)
+    return Operands(*(_table(rows.get(key, {})) for key in ((True, False), (False, False), (False, True))))
 
 
-def _table(rows: Sequence[tuple[float, float, float]]) -> Touches:
-    columns = np.array(rows, np.float64).reshape(len(rows), 3)
-    kernels, starts = np.unique(columns[:, 0].astype(np.intp), return_index=True)
-    return Touches(columns[:, 1], columns[:, 2], kernels, starts)
+def _table(rows: Mapping[tuple[int, float], float]) -> Touches:
+    order = sorted(rows, key=lambda key: (key[0], -key[1]))
+    kernels = np.array([kernel for kernel, _ in order], np.intp)
+    distances = np.array([distance for _, distance in order], np.float64)
+    return Touches(kernels, np.array([rows[key] for key in order], np.float64), distances)
 
 
 def _touches(kernel: Kernel) -> tuple[_Touch, ...]:

@@ -1,7 +1,9 @@
 """Kernels as a table of numbers: what an estimate multiplies with a machine. It knows no hardware."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from simulator.ops.work import CONVOLUTIONS, Kind, Work
 from simulator.reuse import Operands, operands
 
 Column = NDArray[np.float64]
+Key = TypeVar("Key", bound=Hashable)
 _EXACT = 2.0**53  # above it float64 no longer counts in ones
 
 
@@ -65,6 +68,39 @@ class WorkTable:
     def __len__(self) -> int:
         return len(self.names)
 
+    @cached_property
+    def element_types(self) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+        """The element types that occur, and which of them each kernel has."""
+        return distinct(self.rates)
+
+    @cached_property
+    def classes(self) -> tuple[tuple[tuple[str, Kind], ...], NDArray[np.intp]]:
+        """The pairs of element type and kernel class that occur, and which of them each kernel has."""
+        return distinct(zip(self.rates, self.kinds, strict=True))
+
+    @cached_property
+    def alike(self) -> "Alike":
+        """Kernels with the same work: one stands for all, and costs are reckoned once."""
+        numbers = np.column_stack(list(self._numbers.values())).tolist()
+        keys, codes = distinct(zip(self.kinds, self.rates, map(tuple, numbers), self.operands.keys(len(self)), strict=True))
+        _, firsts = np.unique(codes, return_index=True)
+        return Alike(firsts, np.bincount(codes, minlength=len(keys)).astype(np.float64))
+
+    @cached_property
+    def distinct(self) -> "WorkTable":
+        """One row for all kernels that are alike; sums over the network weigh it with `alike.counts`."""
+        rows = self.alike.firsts
+        columns: dict[str, Any] = {name: column[rows] for name, column in self._numbers.items()}
+        return replace(
+            self, names=tuple(self.names[i] for i in rows), kinds=tuple(self.kinds[i] for i in rows),
+            rates=tuple(self.rates[i] for i in rows), refused=tuple(self.refused[i] for i in rows) if self.refused else (),
+            operands=self.operands.of_kernels(rows), **columns,
+        )  # fmt: skip
+
+    @property
+    def _numbers(self) -> dict[str, Column]:
+        return {f.name: column for f in fields(self) if isinstance(column := getattr(self, f.name), np.ndarray)}
+
     @property
     def ops(self) -> Column:
         """Arithmetic operations: 2 × MACs + vector + special."""
@@ -84,6 +120,26 @@ class WorkTable:
     def mac_rates(self) -> tuple[str, ...]:
         """Element types in which there are MACs, each once; other arithmetic runs on whatever vector unit there is."""
         return tuple(dict.fromkeys(r for r, n in zip(self.rates, self.macs, strict=True) if n))
+
+
+def distinct(keys: Iterable[Key]) -> tuple[tuple[Key, ...], NDArray[np.intp]]:
+    """The keys that occur, in order, and for each the place of its own among them."""
+    places: dict[Key, int] = {}
+    codes = [places.setdefault(key, len(places)) for key in keys]
+    return tuple(places), np.array(codes, np.intp)
+
+
+@dataclass(frozen=True)
+class Alike:
+    """The first of each lot of kernels that are alike, and how many each lot has; columns of shape (n_lots,)."""
+
+    firsts: NDArray[np.intp]
+    counts: Column
+
+    def total(self, columns: Column) -> Column:
+        """Sum over all kernels of a column of all kernels, or of the lots: bit by bit the same."""
+        lots = columns if columns.shape[-1] == len(self.counts) else columns[..., self.firsts]
+        return total(lots * self.counts)
 
 
 def total(columns: Column) -> Column:

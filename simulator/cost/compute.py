@@ -1,6 +1,7 @@
 """Compute time: operations over rates. Matrix, vector and special-function work run on different units of an engine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,17 +12,21 @@ from simulator.machine.figures import Number
 from simulator.machine.geometry import Core
 from simulator.machine.params import EngineParams
 from simulator.ops.work import Kind
-from simulator.workload import WorkTable
+from simulator.workload import WorkTable, distinct
 
 Array = NDArray[np.float64]
 
 
 def compute_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
     """Compute time of every kernel: the terms of its units add; under ideal limits they run beside each other."""
-    matrix, vector, special = compute_parts_s(work, limits, placement)
+    counts = (work.macs, work.vector_ops, work.special_ops)
+    units = compute_parts_s(work, limits, placement)
+    found = [seconds for seconds, count in zip(units, counts, strict=True) if count.any()]
     if limits.ideal:
-        return np.asarray(np.maximum(np.maximum(matrix, vector), special))
-    return matrix + vector + special + instructions_s(work, limits, placement)
+        return np.asarray(reduce(np.maximum, found, np.zeros(len(work))))
+    if any(profile.instructions or profile.output_instructions for profile in limits.profiles.values()):
+        found.append(instructions_s(work, limits, placement))
+    return reduce(np.add, found) if found else np.zeros(len(work))
 
 
 def compute_parts_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> tuple[Array, Array, Array]:
@@ -29,12 +34,17 @@ def compute_parts_s(work: WorkTable, limits: Limits, placement: tuple[EnginePara
 
     The ideal limits take every share as 1 and the highest clock, others the sustained one.
     """
-    matrix = work.macs / gather(placement, work, lambda e, rate, kind: _mac_rate(e, rate, kind, limits))
-    if limits.geometry and not limits.ideal:
-        matrix = matrix / filled_share(work, limits, placement)
-    vector_rates = gather(placement, work, lambda e, rate, _: e.vector_rate(rate) * _share(e, limits))
-    special_rates = gather(placement, work, lambda e, *_: e.special_ops_per_s * _share(e, limits))
-    return matrix, work.vector_ops / vector_rates, work.special_ops / special_rates
+    none = np.zeros(len(work))
+    matrix = vector = special = none
+    if work.macs.any():
+        matrix = work.macs * by_class(placement, work, lambda e, rate, kind: 1.0 / _mac_rate(e, rate, kind, limits))
+        if limits.geometry and not limits.ideal:
+            matrix = matrix / filled_share(work, limits, placement)
+    if work.vector_ops.any():
+        vector = work.vector_ops * by_engine(placement, work, lambda e, rate: 1.0 / (e.vector_rate(rate) * _share(e, limits)))
+    if work.special_ops.any():
+        special = work.special_ops * by_engine(placement, work, lambda e, _: 1.0 / (e.special_ops_per_s * _share(e, limits)))
+    return matrix, vector, special
 
 
 def filled_share(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
@@ -56,8 +66,8 @@ def instructions_s(work: WorkTable, limits: Limits, placement: tuple[EngineParam
 
     (MACs · i · 4 B / register width + outputs · o) / (issue · clock · cores), i and o those of the runtime.
     """
-    per_mac = gather(placement, work, lambda e, _, kind: _instructions_s(e, kind, limits)[0])
-    per_output = gather(placement, work, lambda e, _, kind: _instructions_s(e, kind, limits)[1])
+    per_mac = by_class(placement, work, lambda e, _, kind: _instructions_s(e, kind, limits)[0])
+    per_output = by_class(placement, work, lambda e, _, kind: _instructions_s(e, kind, limits)[1])
     return np.asarray(work.macs * per_mac + work.outputs * per_output)
 
 
@@ -91,14 +101,32 @@ def _mac_rate(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Nu
     return peak * np.minimum(engine.sustained * efficiency, engine.achieved.get(native, 1.0))
 
 
-def gather(placement: tuple[EngineParams, ...], work: WorkTable, number: Callable[[EngineParams, str, Kind], Number]) -> Array:
-    """A number of each kernel's engine, element type and class as a column of shape (..., n_kernels)."""
-    keys = list(zip((e.id for e in placement), work.rates, work.kinds, strict=True))
-    distinct = list(dict.fromkeys(keys))
+def by_class(placement: tuple[EngineParams, ...], work: WorkTable, number: Callable[[EngineParams, str, Kind], Number]) -> Number:
+    """A number of each kernel's engine, element type and class as a column of shape (..., n_kernels), or one for all."""
     engines = {e.id: e for e in placement}
-    values = [np.asarray(number(engines[i], rate, kind), np.float64) for i, rate, kind in distinct]
-    if not distinct:
-        return np.ones(0)
+    if len(engines) == 1:
+        (engine,) = engines.values()
+        found, codes = work.classes
+        return _column([number(engine, rate, kind) for rate, kind in found], codes)
+    keys, codes = distinct(zip((e.id for e in placement), work.rates, work.kinds, strict=True))
+    return _column([number(engines[name], rate, kind) for name, rate, kind in keys], codes)
+
+
+def by_engine(placement: tuple[EngineParams, ...], work: WorkTable, number: Callable[[EngineParams, str], Number]) -> Number:
+    """A number of each kernel's engine and element type as a column of shape (..., n_kernels), or one for all."""
+    engines = {e.id: e for e in placement}
+    if len(engines) == 1:
+        (engine,) = engines.values()
+        rates, codes = work.element_types
+        return _column([number(engine, rate) for rate in rates], codes)
+    keys, codes = distinct(zip((e.id for e in placement), work.rates, strict=True))
+    return _column([number(engines[name], rate) for name, rate in keys], codes)
+
+
+def _column(values: Sequence[Number], codes: NDArray[np.intp]) -> Number:
+    """One value for each code; a single one where all are the same number."""
+    first = values[0] if values else 1.0
+    if all(value is first or (isinstance(value, float) and value == first) for value in values):
+        return first
     columns = np.concatenate([np.atleast_1d(v) for v in np.broadcast_arrays(*values)], axis=-1)
-    codes = np.array([distinct.index(key) for key in keys], np.intp)
-    return np.asarray(columns[..., codes])
+    return np.asarray(columns[..., codes], np.float64)

@@ -1,29 +1,17 @@
 """Energy: operations times energy per operation, bytes times energy per byte, and power times time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.compute import gather
+from simulator.cost.compute import by_engine
 from simulator.cost.traffic import Moved
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine
 from simulator.workload import WorkTable
 
 Array = NDArray[np.float64]
-
-
-def kernel_energy(
-    work: WorkTable, machine: Machine, placement: tuple[EngineParams, ...], moved: Moved
-) -> tuple[Array | None, Mapping[str, Array] | None]:
-    """Energy of arithmetic of every kernel, and of data movement by memory; None where the machine gives no figures."""
-    return _arithmetic_j(work, placement), _movement_j(machine, moved)
-
-
-def total_j(by_level: Mapping[str, Array] | None) -> Array | None:
-    """The energies of all memories together."""
-    return None if by_level is None else np.asarray(sum(by_level.values(), np.zeros(())))
 
 
 def defaults_used(
@@ -33,22 +21,33 @@ def defaults_used(
 
     `levels` are the bytes over each memory.
     """
-    other = work.vector_ops + work.special_ops
+    if not machine.default_j:
+        return ()
     used = {f"memories.{level}.energy.read" for level, moved in levels.items() if np.any(moved)}
-    for engine, rate, macs, ops in zip(placement, work.rates, work.macs, other, strict=True):
-        kinds = [kind for kind, count in (("mac", macs), ("vector", ops)) if count]
-        used |= {f"engines.{engine.id}.energy.{kind}.{engine.native(rate) or rate}" for kind in kinds}
+    for kind, engine, rate in _figures_needed(work, placement):
+        used.add(f"engines.{engine.id}.energy.{kind}.{engine.native(rate) or rate}")
     return tuple(path for path in machine.default_j if path in used)
 
 
-def _arithmetic_j(work: WorkTable, placement: tuple[EngineParams, ...]) -> Array | None:
+def arithmetic_j(work: WorkTable, placement: tuple[EngineParams, ...]) -> Array | None:
     """MACs · energy per MAC + other operations · energy per vector operation, each in the kernel's element type."""
-    other = work.vector_ops + work.special_ops
-    for engine, rate, macs, ops in zip(placement, work.rates, work.macs, other, strict=True):
-        if (macs and mac_j(engine, rate) is None) or (ops and vector_j(engine, rate) is None):
+    for kind, engine, rate in _figures_needed(work, placement):
+        if (mac_j if kind == "mac" else vector_j)(engine, rate) is None:
             return None
-    macs_j = work.macs * gather(placement, work, lambda e, rate, _: _or_zero(mac_j(e, rate)))
-    return np.asarray(macs_j + other * gather(placement, work, lambda e, rate, _: _or_zero(vector_j(e, rate))))
+    other = work.vector_ops + work.special_ops
+    macs_j = work.macs * by_engine(placement, work, lambda e, rate: _or_zero(mac_j(e, rate)))
+    return np.asarray(macs_j + other * by_engine(placement, work, lambda e, rate: _or_zero(vector_j(e, rate))))
+
+
+def _figures_needed(work: WorkTable, placement: tuple[EngineParams, ...]) -> list[tuple[str, EngineParams, str]]:
+    """Which energies the work rests on: `mac` or `vector`, of which engine, in which element type."""
+    engines = {e.id: e for e in placement}
+    found: dict[tuple[str, str, str], None] = {}
+    other = work.vector_ops + work.special_ops
+    for kind, counts in (("mac", work.macs), ("vector", other)):
+        rows = np.flatnonzero(counts).tolist()
+        found.update(dict.fromkeys((kind, placement[i].id, work.rates[i]) for i in rows))
+    return [(kind, engines[name], rate) for kind, name, rate in found]
 
 
 def mac_j(engine: EngineParams, rate: str) -> Number | None:
@@ -66,8 +65,8 @@ def _or_zero(value: Number | None) -> Number:
     return 0.0 if value is None else value
 
 
-def _movement_j(machine: Machine, moved: Moved) -> Mapping[str, Array] | None:
-    """Bytes times energy per byte; of caches and staging memories only where the machine gives figures for them."""
+def movement_j(machine: Machine, moved: Moved) -> Mapping[str, Array] | None:
+    """Bytes times energy per byte, by memory; of caches and staging memories only where the machine gives figures for them."""
     found = {}
     for memory in machine.memories:
         if memory.id not in moved or (memory.is_staging and memory.read_j_per_byte is None):
@@ -77,3 +76,15 @@ def _movement_j(machine: Machine, moved: Moved) -> Mapping[str, Array] | None:
         read, written = moved[memory.id]
         found[memory.id] = np.asarray(read * memory.read_j_per_byte + written * memory.write_j_per_byte)
     return found
+
+
+def movement_total_j(machine: Machine, moved: Moved, total: Callable[[Array], Array]) -> Array | None:
+    """The same over all kernels and levels; `total` sums bytes over the kernels, which takes less than to sum energies."""
+    sums = {level: (_row(total(read)), _row(total(written))) for level, (read, written) in moved.items()}
+    found = movement_j(machine, sums)
+    return None if found is None else np.asarray(sum(found.values(), np.zeros(())))[..., 0]
+
+
+def _row(sums: Array) -> Array:
+    """Sums over kernels as a column of one kernel, for figures that may be columns of design points."""
+    return sums[..., np.newaxis]

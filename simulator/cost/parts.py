@@ -52,17 +52,17 @@ def home_bytes_of(part: Part) -> Moved:
     return {level: (read * here, written * here) for level, (read, written) in found.items()}
 
 
-def flows_of(parts: Sequence[Part], resident_share: Array) -> tuple[Flow, ...]:
-    """The flows of every part, of its own kernels only."""
+def flows_of(parts: Sequence[Part], resident_share: Number, *, apart: bool = False) -> tuple[Flow, ...]:
+    """The flows of every part, of its own kernels only; weights and inputs `apart` where that is asked for."""
     found = []
     for part in parts:
-        for flow in flows(part.work, part.machine, resident_share):
+        for flow in flows(part.work, part.machine, resident_share, apart=apart):
             crossing = flow.crossing if part.here is None else tuple(moved * part.here for moved in flow.crossing)
             found.append(replace(flow, crossing=crossing))
     return tuple(found)
 
 
-def rates_of(parts: Sequence[Part], limits: Limits, bandwidth_share: Array) -> dict[str, tuple[Number, Number]]:
+def rates_of(parts: Sequence[Part], limits: Limits, bandwidth_share: Number) -> dict[str, tuple[Number, Number]]:
     """B/s read and written that each level of any part reaches."""
     rates: dict[str, tuple[Number, Number]] = {}
     for part in parts:

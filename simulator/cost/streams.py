@@ -60,18 +60,19 @@ def streamed(
     moving: Sequence[Flow],
     rates: Mapping[str, tuple[Number, Number]],
     shown: Mapping[str, Number],
-    theta: Array,
+    theta: Number,
 ) -> Streamed:
     """What weights from outside the chip take of the time of all flows: loaded early, they would come from on chip."""
     outside = {m.id for part in parts for m in _outside(part.machine)}
     rest = [flow.without(outside) if flow.weights else flow for flow in moving]
-    before, after = memory_times(moving, rates, shown), memory_times(rest, rates, shown)
-    added = np.maximum(before.combined_s(theta) - after.combined_s(theta), 0.0)
+    before, after = memory_times(moving, rates, shown, theta), memory_times(rest, rates, shown, theta)
+    added = np.maximum(before.combined_s - after.combined_s, 0.0)
     alone = {level: before.by_level[level] - after.by_level[level] for level in before.by_level if level in outside}
     link = added
     for seconds in alone.values():
         link = np.maximum(link, seconds)
-    moved, less = moved_bytes(moving, len(theta)), moved_bytes(rest, len(theta))
+    count = len(parts[0].work)
+    moved, less = moved_bytes(moving, count), moved_bytes(rest, count)
     bytes_by_level = {level: moved[level][0] - less[level][0] for level in alone}
     buffers = tuple(buffer for part in parts for buffer in _buffers(part))
     return Streamed(added, link, alone, bytes_by_level, buffers)

@@ -4,25 +4,26 @@ Kernels lie along the last axis, design points along the first: one machine give
 of machines (n_points, n_kernels). Only element-wise arithmetic here, so that both run the same code, bit by bit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.compute import compute_s
+from simulator.cost.compute import by_class, by_engine, compute_s
 from simulator.cost.double_buffer import fewest_tiles
-from simulator.cost.energy import kernel_energy, total_j
+from simulator.cost.energy import arithmetic_j, movement_j, movement_total_j
 from simulator.cost.limits import Limits
 from simulator.cost.parts import Part, flows_of, rates_of
 from simulator.cost.streams import Streamed, streamed
-from simulator.cost.traffic import memory_times, moved_bytes
+from simulator.cost.traffic import Flow, Moved, memory_times, moved_bytes
 from simulator.cost.transfer import Crossings, link_s, switch_s
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine
-from simulator.workload import WorkTable
+from simulator.machine.runtime import Profile
+from simulator.workload import Alike, WorkTable
 
 Array = NDArray[np.float64]
 NOTHING_CROSSED: Mapping[str, Crossings] = MappingProxyType({})
@@ -33,28 +34,63 @@ class CostTable:
     """Times in s and energies in J of every kernel, shape (..., n_kernels).
 
     `overlap` is the runtime's share θ of hidden time, `asynchronous` whether launches hide behind a busy device.
-    `bytes_by_level`, `s_by_level` and `j_by_level` are keyed by memory id. `memory_s` combines the levels with the
-    runtime's overlap; `streamed` is the part of it that weights from outside the chip take, `tiles` how many tiles pass
-    through the machine's double buffers (infinite without one). `transfer_s` is what coming from another engine costs,
-    `crossing_s` the part of it on each link, `crossed` the bytes that it carries then.
+    `moving` are the bytes on their way, `s_by_level` is keyed by memory id. `memory_s` combines the levels with the runtime's
+    overlap; `tiles` is how many tiles pass through the machine's double buffers (infinite without one).
+    `transfer_s` is what coming from another engine costs, `crossing_s` the part of it on each link, `crossed` the bytes
+    that it carries then.
     Energies are None where the machine gives no figures for them.
     """
 
+    work: WorkTable
+    machine: Machine
+    placement: tuple[EngineParams, ...]
     compute_s: Array
     memory_s: Array
     overhead_s: Array
-    overlap: Array
+    overlap: Number
     asynchronous: NDArray[np.bool_]
-    bytes_by_level: Mapping[str, Array]
+    moving: tuple[Flow, ...]
     s_by_level: Mapping[str, Array]
-    compute_j: Array | None
-    memory_j: Array | None
-    j_by_level: Mapping[str, Array] | None
-    streamed: Streamed
+    streams: Callable[[], Streamed]
     tiles: Array
     transfer_s: Array
     crossing_s: Mapping[str, Array]
     crossed: Mapping[str, Crossings]
+
+    @cached_property
+    def moved(self) -> Moved:
+        """Bytes read from and written to each level."""
+        return moved_bytes(self.moving, len(self.work))
+
+    @cached_property
+    def bytes_by_level(self) -> Mapping[str, Array]:
+        """Bytes that cross each level, both ways."""
+        return {level: read + written for level, (read, written) in self.moved.items()}
+
+    @cached_property
+    def compute_j(self) -> Array | None:
+        """Energy of the arithmetic of every kernel."""
+        return arithmetic_j(self.work, self.placement)
+
+    @cached_property
+    def j_by_level(self) -> Mapping[str, Array] | None:
+        """Energy of the data movement of every kernel, by level."""
+        return movement_j(self.machine, self.moved)
+
+    @cached_property
+    def memory_j(self) -> Array | None:
+        """Energy of the data movement of every kernel."""
+        return None if self.j_by_level is None else np.asarray(sum(self.j_by_level.values(), np.zeros(len(self.work))))
+
+    @cached_property
+    def streamed(self) -> Streamed:
+        """Weights from outside the chip; only a policy that loads them early asks."""
+        return self.streams()
+
+    def energy_j(self, alike: Alike) -> tuple[Array | None, Array | None]:
+        """Energy of all arithmetic and of all data movement, shape (...)."""
+        compute = None if self.compute_j is None else alike.total(self.compute_j)
+        return compute, movement_total_j(self.machine, self.moved, alike.total)
 
 
 def cost_table(
@@ -69,32 +105,29 @@ def cost_table(
     `crossed` what the links between them carry.
     """
     parts = parts or (Part(machine, work),)
-    profiles = [limits.of(engine) for engine in placement]
-    theta = np.array([p.overlap.value for p in profiles], np.float64)
-    moving = flows_of(parts, np.array([p.resident_share for p in profiles], np.float64))
-    exposed = np.array([p.cache_exposed_of(kind) for p, kind in zip(profiles, work.kinds, strict=True)], np.float64)
+
+    def of_runtime(number: Callable[[Profile], Number]) -> Number:
+        return by_engine(placement, work, lambda engine, _: number(limits.of(engine)))
+
+    theta, resident = of_runtime(lambda p: p.overlap.value), of_runtime(lambda p: p.resident_share)
+    moving = flows_of(parts, resident)
+    exposed = by_class(placement, work, lambda engine, _, kind: limits.of(engine).cache_exposed_of(kind))
     shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
-    rates = rates_of(parts, limits, np.array([p.bandwidth.value for p in profiles], np.float64))
-    times = memory_times(moving, rates, shown)
-    memory_s = times.combined_s(theta)
-    moved = moved_bytes(moving, len(work))
+    rates = rates_of(parts, limits, of_runtime(lambda p: p.bandwidth.value))
+    times = memory_times(moving, rates, shown, theta)
     crossing = link_s(crossed, machine, limits, placement)
-    overhead_s = work.launches * np.array([p.kernel_overhead.seconds(machine.clock_hz) for p in profiles], np.float64)
-    busy_s = compute_s(work, limits, placement)
-    compute_j, j_by_level = kernel_energy(work, machine, placement, moved)
-    shape = np.broadcast_shapes(busy_s.shape, memory_s.shape, overhead_s.shape)
     return CostTable(
-        compute_s=np.broadcast_to(busy_s, shape),
-        memory_s=np.broadcast_to(memory_s, shape),
-        overhead_s=np.broadcast_to(overhead_s, shape),
+        work,
+        machine,
+        placement,
+        compute_s=compute_s(work, limits, placement),
+        memory_s=times.combined_s,
+        overhead_s=work.launches * of_runtime(lambda p: p.kernel_overhead.seconds(machine.clock_hz)),
         overlap=theta,
-        asynchronous=np.array([p.asynchronous for p in profiles], np.bool_),
-        bytes_by_level={level: read + written for level, (read, written) in moved.items()},
+        asynchronous=np.array([limits.of(engine).asynchronous for engine in placement], np.bool_),
+        moving=moving,
         s_by_level=times.by_level,
-        compute_j=compute_j,
-        memory_j=total_j(j_by_level),
-        j_by_level=j_by_level,
-        streamed=streamed(parts, moving, rates, shown, theta),
+        streams=lambda: streamed(parts, flows_of(parts, resident, apart=True), rates, shown, theta),
         tiles=fewest_tiles(work, machine),
         transfer_s=reduce(np.add, crossing.values(), switch_s(machine, limits, placement)),
         crossing_s=crossing,

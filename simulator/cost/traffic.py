@@ -4,7 +4,7 @@ Data lives in a home (docs/hardware.md: `holds`) and crosses every cache and sta
 engine. What these still hold from its last use does not cross what lies behind them.
 """
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -22,6 +22,7 @@ from simulator.workload import Footprint, WorkTable
 Array = NDArray[np.float64]
 Moved = Mapping[str, tuple[Array, Array]]  # memory id → bytes read, bytes written, each (..., n_kernels)
 _ROOMY = 1e29  # bytes: room for all but rows that no run touches twice
+_LARGE = 4_000_000  # entries of a table of distances by kernels: beyond it, one machine after another
 _TILED = CONVOLUTIONS | {Kind.GEMM, Kind.BATCHED_GEMM}
 
 
@@ -42,27 +43,13 @@ class Flow:
         pairs = zip(self.levels, self.crossing, strict=True)
         return replace(self, crossing=tuple(np.zeros_like(c) if level.id in outside else c for level, c in pairs))
 
-    def served(self) -> Iterator[tuple[MemoryParams, Array]]:
-        """For every level the bytes that it had itself."""
-        for place, level in enumerate(self.levels):
-            beyond = self.crossing[place + 1] if place + 1 < len(self.crossing) else 0.0
-            yield level, self.crossing[place] - beyond
-
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of every kernel: of each level while data crosses it, of the longest, and of all levels one after the other.
-
-    One after the other means from the level that has a byte to the engine, so no byte counts twice.
-    """
+    """Seconds of every kernel: of each level while data crosses it, and of all levels together."""
 
     by_level: Mapping[str, Array]
-    longest: Array
-    total: Array
-
-    def combined_s(self, theta: Array) -> Array:
-        """The longest level + (1 − θ) · what the others add."""
-        return np.asarray(self.longest + (1.0 - theta) * (self.total - self.longest))
+    combined_s: Array
 
 
 def home_bytes(work: WorkTable, machine: Machine) -> Moved:
@@ -110,24 +97,26 @@ def _share(memory: MemoryParams, homes: tuple[MemoryParams, ...], left: Number, 
 # ---- bytes ------------------------------------------------------------------------------------------------------------
 
 
-def flows(work: WorkTable, machine: Machine, resident_share: Number) -> tuple[Flow, ...]:
+def flows(work: WorkTable, machine: Machine, resident_share: Number, *, apart: bool = False) -> tuple[Flow, ...]:
     """Weights, inputs and results of all kernels, and what tiles read again, on their ways.
 
-    `resident_share` is the part of each cache and staging memory in which tensors stay, shape (n_kernels,).
+    `resident_share` is the part of each cache and staging memory in which tensors stay. Weights and inputs are one flow
+    where they go the same way, unless they are wanted `apart`.
     """
     placed = {m.id: (weights, activations) for m, weights, activations in placed_shares(work.footprint, machine)}
     weight_shares = {level: weights for level, (weights, _) in placed.items()}
     activation_shares = {level: activations for level, (_, activations) in placed.items()}
-    parts = (
-        (work.operands.weights, weight_shares, True, False),
-        (work.operands.inputs, activation_shares, False, False),
-        (work.operands.outputs, activation_shares, False, True),
-    )
+    together = not apart and len(placed) == 1 and path(machine, weights=True) == path(machine, weights=False)
+    reads = ((work.operands.reads, weight_shares, True, False),) if together else (
+        (work.operands.weights, weight_shares, True, False), (work.operands.inputs, activation_shares, False, False),
+    )  # fmt: skip
+    parts = (*reads, (work.operands.outputs, activation_shares, False, True))
     found = []
     for touches, shares, weights, written in parts:
         levels = path(machine, weights=weights)
         found.append(Flow(levels, _crossing(len(work), touches, levels, shares, resident_share), weights, written))
-    return (*found, _reread(work, machine))
+    again = _reread(work, machine)
+    return (*found, again) if again else tuple(found)
 
 
 def path(machine: Machine, *, weights: bool) -> tuple[MemoryParams, ...]:
@@ -141,20 +130,24 @@ def _crossing(
     count: int, touches: Touches, levels: tuple[MemoryParams, ...], placed: Mapping[str, Number], resident_share: Number
 ) -> tuple[Array, ...]:
     """Bytes that cross each level: those that no level further in holds, LRU levels including one another."""
-    share = np.repeat(np.broadcast_to(resident_share, count)[touches.kernels], _lengths(touches))
-    missed: Number = 1.0
+    distances, which = touches.distances
+    share: Number = resident_share
+    if isinstance(share, np.ndarray):  # engines differ: each touch has the share of its own
+        distances, which, share = touches.distance_bytes, np.arange(len(touches.bytes)), share[touches.kernel]
+    missed: Array = np.ones(len(distances))
     outside: Number = 1.0
     result = []
     for level in levels:
-        result.append(_by_kernel(count, touches, touches.bytes * missed * outside))
+        crossing = _by_kernel(count, touches, missed, which)
+        result.append(crossing if isinstance(outside, float) and outside == 1.0 else crossing * outside)
         if level.id in placed:
             outside = outside - placed[level.id]
-        else:
-            missed = np.minimum(missed, 1.0 - held_share(touches.distance_bytes, level, share))
+        elif level is not levels[-1]:
+            missed = np.minimum(missed, 1.0 - held_share(distances, level, share))
     return tuple(result)
 
 
-def held_share(distance_bytes: Array, level: MemoryParams, resident_share: Array) -> Array:
+def held_share(distance_bytes: Array, level: MemoryParams, resident_share: Number) -> Array:
     """Share of a tensor that a level still has after `distance_bytes` of other data have passed.
 
     Software that manages a scratchpad keeps capacity / distance of everything. A cache drops what is oldest: all of it
@@ -162,23 +155,35 @@ def held_share(distance_bytes: Array, level: MemoryParams, resident_share: Array
     """
     room = np.minimum(level.capacity_bytes, _ROOMY) * resident_share
     if level.kind == "cache":
-        return np.clip(1.5 - distance_bytes / np.maximum(room, 1e-30), 0.0, 1.0)
+        return np.minimum(np.maximum(1.5 - distance_bytes / np.maximum(room, 1e-30), 0.0), 1.0)
     return np.minimum(room / np.maximum(distance_bytes, 1e-30), 1.0)
 
 
-def _lengths(touches: Touches) -> NDArray[np.intp]:
-    return np.diff(touches.starts, append=len(touches.bytes))
+def _by_kernel(count: int, touches: Touches, missed: Array, which: NDArray[np.intp]) -> Array:
+    """Bytes of every kernel, each times the share of it that is missed: `missed[..., which]` for the touches.
 
-
-def _by_kernel(count: int, touches: Touches, values: Array) -> Array:
-    """Sums over the touches of every kernel."""
-    result = np.zeros((*values.shape[:-1], count))
-    if len(touches.kernels):
-        result[..., touches.kernels] = np.add.reduceat(values, touches.starts, axis=-1)
+    They add up from the longest distance to the shortest, one by one, however many machines there are: so one and many
+    agree in every bit. Most distances are missed, or held, by all machines alike; those cost nothing.
+    """
+    if missed.ndim == 1:
+        return np.asarray(np.bincount(touches.kernel, touches.bytes * missed[which], minlength=count), np.float64)
+    if which is not touches.distances[1] or missed.shape[-1] * count > _LARGE:
+        rows = [_by_kernel(count, touches, row, which) for row in missed.reshape(-1, missed.shape[-1])]
+        return np.array(rows).reshape(*missed.shape[:-1], count)
+    table = touches.by_distance
+    whole, none = (missed == 1.0).all(axis=0), (missed == 0.0).all(axis=0)
+    first = int(np.argmin(whole)) if not whole.all() else len(whole)
+    result = np.zeros((*missed.shape[:-1], count))
+    result[..., : table.shape[1]] = touches.longest_first[first]
+    for place in range(first, len(whole)):
+        if not none[place]:
+            kernels = np.flatnonzero(table[place])
+            here = slice(0, table.shape[1]) if 4 * len(kernels) > count else kernels
+            result[..., here] += missed[..., place : place + 1] * table[place, here]
     return result
 
 
-def _reread(work: WorkTable, machine: Machine) -> Flow:
+def _reread(work: WorkTable, machine: Machine) -> Flow | None:
     """What kernels read again because their tiles must fit the memories further in; it crosses these on its way."""
     levels = tuple(m for m in path(machine, weights=False) if m in path(machine, weights=True))
     crossing: list[Array] = []
@@ -186,6 +191,8 @@ def _reread(work: WorkTable, machine: Machine) -> Flow:
     for level in levels:
         crossing.append(reread_bytes(work, inside))
         inside = level.capacity_bytes if inside is np.inf else np.maximum(inside, level.capacity_bytes)
+    if not any(again.any() for again in crossing):
+        return None
     for place in reversed(range(len(crossing) - 1)):
         crossing[place] = np.maximum(crossing[place], crossing[place + 1])
     return Flow(levels, tuple(crossing))
@@ -221,30 +228,48 @@ def reread_bytes(work: WorkTable, capacity_bytes: Number) -> Array:
 
 def moved_bytes(found: Sequence[Flow], count: int) -> Moved:
     """Bytes read from and written to each level."""
-    read: dict[str, Array] = {}
-    written: dict[str, Array] = {}
+    sums: dict[tuple[str, bool], Array] = {}
     for flow in found:
         for level, crossing in zip(flow.levels, flow.crossing, strict=True):
-            into, other = (written, read) if flow.written else (read, written)
-            into[level.id] = into.get(level.id, np.zeros(count)) + crossing
-            other.setdefault(level.id, np.zeros(count))
-    return {level: (read[level], written[level]) for level in read}
+            key = (level.id, flow.written)
+            sums[key] = sums[key] + crossing if key in sums else crossing
+    zero = np.zeros(count)
+    levels = dict.fromkeys(level for level, _ in sums)
+    return {level: (sums.get((level, False), zero), sums.get((level, True), zero)) for level in levels}
 
 
-def memory_times(found: Sequence[Flow], rates: Mapping[str, tuple[Number, Number]], shown: Mapping[str, Number]) -> Times:
-    """Seconds of the levels: bytes over the rates that are reached, times the share of it that shows.
+def memory_times(
+    found: Sequence[Flow], rates: Mapping[str, tuple[Number, Number]], shown: Mapping[str, Number], theta: Number
+) -> Times:
+    """Seconds of the levels, and of all together: the longest + (1 − θ) · what all add one after the other beyond it.
 
-    `rates` are B/s read and written by level, `shown` the share of a level's time that does not hide behind arithmetic.
+    A level takes its bytes over the rate that is reached, times the share of it that shows. `rates` are B/s read and
+    written by level, `shown` the share of a level's time that does not hide behind arithmetic.
     """
     by_level: dict[str, Array] = {}
+    for flow in found:
+        for level, crossing in zip(flow.levels, flow.crossing, strict=True):
+            seconds = crossing * (shown[level.id] / rates[level.id][flow.written])
+            by_level[level.id] = by_level[level.id] + seconds if level.id in by_level else seconds
+    longest = reduce(np.maximum, by_level.values())
+    if isinstance(theta, float) and theta == 1.0:
+        return Times(by_level, longest)
+    together = np.maximum(_one_after_another_s(found, rates, shown), longest)
+    return Times(by_level, np.asarray(longest + (1.0 - theta) * (together - longest)))
+
+
+def _one_after_another_s(
+    found: Sequence[Flow], rates: Mapping[str, tuple[Number, Number]], shown: Mapping[str, Number]
+) -> Array:  # fmt: skip
+    """Every byte takes the time of the level that has it: Σ crossing · (seconds a byte − those of the level before)."""
     total: Array | float = 0.0
     for flow in found:
-        for (level, served), crossing in zip(flow.served(), flow.crossing, strict=True):
+        before: Number = 0.0
+        for level, crossing in zip(flow.levels, flow.crossing, strict=True):
             per_byte = shown[level.id] / rates[level.id][flow.written]
-            by_level[level.id] = by_level.get(level.id, 0.0) + crossing * per_byte
-            total = total + served * per_byte
-    longest = reduce(np.maximum, by_level.values())
-    return Times(by_level, longest, np.maximum(total, longest))
+            total = total + crossing * (per_byte - before)
+            before = per_byte
+    return np.asarray(total)
 
 
 def achieved_rates(machine: Machine, limits: Limits, bandwidth_share: Number) -> dict[str, tuple[Number, Number]]:

@@ -22,5 +22,5 @@ class Estimate(Prediction):
 
     def timeline(self) -> Timeline:
         """What happens when: events of engines, memories and launches, from 0 to the latency."""
-        terms = Terms.of(self.cost, self.prepared.occupancy.live_bytes, branches_of(self.prepared.kernels, self.engines))
+        terms = Terms.in_order(self.cost, self.prepared.occupancy.live_bytes, branches_of(self.prepared.kernels, self.engines))
         return timeline(self.cost, terms, self.engines, self.overlap, self.latency_s)

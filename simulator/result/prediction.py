@@ -88,7 +88,7 @@ class Prediction:
     def energy_by_memory_j(self) -> dict[str, float | None]:
         """Energy of data movement by memory or link; None where power was measured as a whole, or without figures."""
         known = None if "active" in self.energy_parts_j else self.cost.j_by_level
-        return {level: None if known is None else float(known[level].sum()) for level in self.cost.bytes_by_level}
+        return {level: float(known[level].sum()) if known and level in known else None for level in self.cost.bytes_by_level}
 
     @property
     def fits(self) -> bool:

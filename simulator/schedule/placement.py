@@ -25,16 +25,22 @@ def place(work: WorkTable, machine: Machine, usable: Container[str] | None = Non
     """
     engines = [e for e in machine.engines if usable is None or e.id in usable]
     refused = work.refused or (NONE_REFUSED,) * len(work)
-    rows = list(zip(work.rates, work.macs > 0, refused, strict=True))
-    placed = [_first(engines, *row) for row in rows]
+    rows = list(zip(work.rates, (work.macs > 0).tolist(), refused, strict=True))
+    placed = _firsts(engines, rows)
     if fallback == "first_unsupported":
         start = next((i for i, engine in enumerate(placed) if engine is not engines[0]), len(placed))
-        placed[start:] = [_first(engines[1:], *row) for row in rows[start:]]
+        placed[start:] = _firsts(engines[1:], rows[start:])
     found = tuple(engine for engine in placed if engine is not None)
     if len(found) < len(placed):
         stuck = [i for i, engine in enumerate(placed) if engine is None]
         raise HardwareError(_nowhere(machine, work, [refused[i] for i in stuck], work.names[stuck[0]]))
     return found
+
+
+def _firsts(engines: Sequence[EngineParams], rows: Sequence[tuple[str, bool, Refusals]]) -> list[EngineParams | None]:
+    """The engine of each row; rows without a refusal are decided once for each element type."""
+    willing = {key: _first(engines, *key, NONE_REFUSED) for key in dict.fromkeys(row[:2] for row in rows)}
+    return [_first(engines, *row) if row[2] else willing[row[:2]] for row in rows]
 
 
 def _first(engines: Sequence[EngineParams], rate: str, multiplies: bool, refused: Refusals) -> EngineParams | None:

@@ -87,8 +87,8 @@ def assert_rows_equal(
         assert np.broadcast_to(many_bound, (len(factors),))[row] == one_bound
         live = prepared.occupancy.live_bytes
         for name, policy in POLICIES.items():
-            rows = policy(Terms.of(many, live))[1]
-            alone = policy(Terms.of(one, live))[1]
+            rows = policy(Terms.in_order(many, live))[1]
+            alone = policy(Terms.in_order(one, live))[1]
             assert np.broadcast_to(rows, (len(factors),))[row] == alone, name
 
 

@@ -37,10 +37,9 @@ def test_less_crosses_further_out(network: Model, spec: HardwareSpec, software: 
 @given(networks(), machines(), runtimes())
 def test_all_of_it_crosses_the_innermost_level(network: Model, spec: HardwareSpec, software: RuntimeSpec) -> None:
     work = prepare(network, None, software.fusion).work
-    weights, inputs, outputs, _ = flows(work, machine_of(spec), 1.0)
+    weights, inputs, outputs, *_ = flows(work, machine_of(spec), 1.0, apart=True)
     for flow, bytes_ in ((weights, work.weight_bytes), (inputs, work.input_bytes), (outputs, work.output_bytes)):
         assert np.allclose(flow.crossing[0], bytes_, rtol=1e-12, atol=0)
-        assert np.allclose(sum(served for _, served in flow.served()), bytes_, rtol=1e-9, atol=1e-6)
 
 
 def cached(capacity: str, **sections: Any) -> HardwareSpec:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from support.graphs import loaded, model, node, value, weight
 from support.strategies import networks
 
+from simulator.graph.types import Role, TensorSpec
 from simulator.kernels.partition import partition
 from simulator.kernels.types import Kernel
 from simulator.model import Model
@@ -19,9 +19,15 @@ ROOMY = 1e18  # no cap by shared buffers
 
 def rows(touches: Touches) -> list[tuple[int, float, float]]:
     """(kernel, bytes, distance) of every touch."""
-    lengths = np.diff(touches.starts, append=len(touches.bytes))
-    kernels = np.repeat(touches.kernels, lengths)
-    return list(zip(kernels.tolist(), touches.bytes.tolist(), touches.distance_bytes.tolist(), strict=True))
+    return list(zip(touches.kernel.tolist(), touches.bytes.tolist(), touches.distance_bytes.tolist(), strict=True))
+
+
+def merged(touches: list[tuple[int, float, float]]) -> list[tuple[int, float, float]]:
+    """What a kernel touches at one distance as one row, the longest first."""
+    found: dict[tuple[int, float], float] = {}
+    for number, size, far in touches:
+        found[number, -far] = found.get((number, -far), 0.0) + size
+    return [(number, found[number, far], -far) for number, far in sorted(found)]
 
 
 def touched(kernel: Kernel) -> dict[str, int]:
@@ -44,15 +50,17 @@ def counted(kernels: Sequence[Kernel], number: int, name: str) -> float:
 def test_distances_are_those_counted_out(network: Model) -> None:
     kernels, _ = partition(network.graph, ())
     found = operands(network.graph, kernels, ROOMY)
-    for part, specs in (("weights", "weights"), ("inputs", "inputs")):
+    for part in ("weights", "inputs"):
         expected = [
-            (number, float(t.size_bytes), counted(kernels, number, t.name))
+            (number, float(t.size_bytes), GATHERED if gathered(network, t) else counted(kernels, number, t.name))
             for number, kernel in enumerate(kernels)
-            for t in getattr(kernel, specs)
-            if t.size_bytes == network.graph.tensors[t.name].size_bytes
+            for t in getattr(kernel, part)
         ]
-        finite = [row for row in rows(getattr(found, part)) if row[2] < GATHERED]
-        assert [r for r in finite if r in expected] == expected
+        assert rows(getattr(found, part)) == merged(expected)
+
+
+def gathered(network: Model, spec: TensorSpec) -> bool:
+    return spec.role is Role.WEIGHT and spec.size_bytes < network.graph.tensors[spec.name].size_bytes
 
 
 @few
@@ -61,11 +69,15 @@ def test_results_have_the_longest_distance_of_their_readers(network: Model) -> N
     kernels, _ = partition(network.graph, ())
     found = operands(network.graph, kernels, ROOMY)
     reads: dict[str, list[float]] = {}
-    for (number, _, far), name in zip(rows(found.inputs), [t.name for k in kernels for t in k.inputs], strict=True):
-        assert far == counted(kernels, number, name)
-        reads.setdefault(name, []).append(far)
-    for (number, _, far), name in zip(rows(found.outputs), [t.name for k in kernels for t in k.outputs], strict=True):
-        assert far == max(reads.get(name, [counted(kernels, number, name)]))
+    for number, kernel in enumerate(kernels):
+        for spec in kernel.inputs:
+            reads.setdefault(spec.name, []).append(counted(kernels, number, spec.name))
+    expected = [
+        (number, float(t.size_bytes), max(reads.get(t.name, [counted(kernels, number, t.name)])))
+        for number, kernel in enumerate(kernels)
+        for t in kernel.outputs
+    ]
+    assert rows(found.outputs) == merged(expected)
 
 
 def chain() -> Model:
@@ -80,7 +92,7 @@ def test_a_chain_with_a_skip() -> None:
     found, size = operands(network.graph, kernels, ROOMY), 40_000.0
     assert rows(found.weights) == [(0, size, 8 * size), (1, size, 8 * size), (2, size, 8 * size)]  # all that a run touches
     #   h → i: b, h, i.  i → j: c, i, j.  j → y: j, h, y.  h again: b, i, c, j, h, y
-    assert rows(found.inputs)[1:] == [(1, size, 3 * size), (2, size, 3 * size), (3, size, 3 * size), (3, size, 5 * size)]
+    assert rows(found.inputs)[1:] == [(1, size, 3 * size), (2, size, 3 * size), (3, size, 5 * size), (3, size, 3 * size)]
 
 
 def test_activations_share_buffers() -> None:
