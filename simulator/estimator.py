@@ -1,7 +1,7 @@
 """One run: WorkTable × Machine × Runtime × policy → Estimate."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +16,7 @@ from simulator.cost.transfer import crossings
 from simulator.errors import UsageError, did_you_mean
 from simulator.kernels.partition import EVERY_FUSION, partition
 from simulator.kernels.support import Supported, kernel_refusals, op_refusals
+from simulator.machine.figures import Number
 from simulator.machine.params import SPECIAL_SHARE, Machine, machine_of, require_rate
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
@@ -28,7 +29,7 @@ from simulator.schedule.overlap import IN_ORDER, POLICIES, Terms
 from simulator.schedule.placement import Placement, engine_sets, fallback_notes, place, placements
 from simulator.transform.precision import PRECISIONS, precision_of, with_precision
 from simulator.units import format_si
-from simulator.workload import WorkTable, footprint, work_table
+from simulator.workload import Alike, WorkTable, footprint, work_table
 
 Array = NDArray[np.float64]
 
@@ -83,18 +84,63 @@ def estimate(
     cost = cost_table(prepared.work, machine, limits, placement, parts, crossed)
     engines = tuple(e.id for e in placement)
     kernel_s, total = POLICIES[policy](_terms(cost, prepared, policy, branches_of(prepared.kernels, engines)))
-    latency = float(total) + _fixed_s(machine, limits)
+    latency = float(total + _fixed_s(machine, limits))
     bound = _bound_s(model, hardware, machine, precision)
     energy, energy_parts, kernel_j = _energy(cost, machine, kernel_s, latency)
     fits = together(f for part in parts for f in fit(part.machine, part.work.footprint))
     fallback = fallback_notes(prepared.work, placement, runtime.fallback)
     assumed = () if energy is None else defaults_used(prepared.work, machine, placement, cost.bytes_by_level)
-    notes = (*fallback, *_energy_notes(hardware, energy, assumed))
+    notes = (*fallback, *_energy_notes(hardware, machine, energy, assumed))
     return Estimate(
         model, hardware, runtime, precision, policy, prepared, engines, cost, kernel_s, kernel_j,
         latency, bound, energy, energy_parts, assumed, fits,
-        _warnings(model, hardware, runtime, prepared.work, placement, widened, notes),
+        _warnings(model, hardware, machine, runtime, prepared.work, placement, widened, notes),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Latency in s and energy in J (None where the machine has no figures for it) of one inference, shape (...)."""
+
+    latency_s: Array
+    energy_j: Array | None
+
+
+def totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: str = "runtime") -> Totals:
+    """The totals of `estimate` for a machine or for many: fields of `machine` may be columns of design points, (n_points, 1).
+
+    Bit by bit what `estimate` finds for each of them. What does not depend on the order of the kernels is reckoned once
+    for those that are alike. Where the machine's power was measured, energy is that times the latency.
+    """
+    limits, work = limits_of(runtime, machine), prepared.work
+    placement = place(work, machine, limits.profiles, runtime.fallback)
+    if policy in IN_ORDER or len({e.id for e in placement}) > 1:
+        parts = _parts(prepared, machine, placement)
+        crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
+        cost = cost_table(work, machine, limits, placement, parts, crossed)
+    else:
+        firsts = tuple(placement[i] for i in work.alike.firsts)
+        part = Part(machine.seen_by(firsts[0]) if firsts else machine, work.distinct)
+        cost = cost_table(work.distinct, machine, limits, firsts, (part,))
+    branches = branches_of(prepared.kernels, tuple(e.id for e in placement))
+    _, total = POLICIES[policy](_terms(cost, prepared, policy, branches))
+    latency = total + _fixed_s(machine, limits)
+    return Totals(latency, _total_j(cost, work.alike, machine, latency))
+
+
+def _total_j(cost: CostTable, alike: Alike, machine: Machine, latency_s: Array) -> Array | None:
+    if machine.active_w is not None:
+        return np.asarray(_of_points(machine.active_w) * latency_s)
+    compute, memory = cost.energy_j(alike)
+    if compute is None or memory is None:
+        return None
+    static = 0.0 if machine.static_w is None else _of_points(machine.static_w) * latency_s
+    return np.asarray(compute + memory + static)
+
+
+def _of_points(value: Number) -> Number:
+    """A field of design points (n, 1) beside sums over kernels (n,)."""
+    return value[..., 0] if isinstance(value, np.ndarray) and value.ndim else value
 
 
 def _terms(cost: CostTable, prepared: Prepared, policy: str, branches: Branches | None) -> Terms:
@@ -130,10 +176,10 @@ def _bound_s(model: Model, hardware: HardwareSpec, machine: Machine, precision: 
     return min(found, default=0.0)
 
 
-def _fixed_s(machine: Machine, limits: Limits) -> float:
+def _fixed_s(machine: Machine, limits: Limits) -> Number:
     """What every inference pays once, whatever the network: on the machine, and on the first engine that the runtime uses."""
     profile = next(iter(limits.profiles.values()))
-    return float(machine.inference_overhead_s) + float(profile.inference_overhead.seconds(machine.clock_hz))
+    return _of_points(machine.inference_overhead_s) + _of_points(profile.inference_overhead.seconds(machine.clock_hz))
 
 
 def _energy(
@@ -163,6 +209,7 @@ def _energy(
 def _warnings(
     model: Model,
     hardware: HardwareSpec,
+    machine: Machine,
     runtime: RuntimeSpec,
     work: WorkTable,
     placement: Placement,
@@ -174,7 +221,6 @@ def _warnings(
     found += [f"{hardware.id} has no {narrow} rate: computed in {wide}" for narrow, wide in widened.items()]
     if hardware.runtime is None and runtime.id == "ideal":
         found.append(f"{hardware.id} names no runtime: the ideal one, at data-sheet rates without overhead")
-    machine = machine_of(hardware)
     homes = {m.id for weights in (True, False) for m in machine.homes(weights)}
     unlimited = [m.id for m in hardware.memories if m.capacity is None and m.id in homes]
     if unlimited:
@@ -187,7 +233,7 @@ def _warnings(
     return tuple(dict.fromkeys(found))
 
 
-def _energy_notes(hardware: HardwareSpec, energy: float | None, assumed: Sequence[str]) -> list[str]:
+def _energy_notes(hardware: HardwareSpec, machine: Machine, energy: float | None, assumed: Sequence[str]) -> list[str]:
     """What the energy leaves out, and what stands in for figures that the machine's file leaves out."""
     if energy is None:
         missing = f"{hardware.id} has no energy figures for all of this work: energy is not estimated"
@@ -201,7 +247,7 @@ def _energy_notes(hardware: HardwareSpec, energy: float | None, assumed: Sequenc
             f"energy from default figures of a {node} process for {', '.join(parts)}: arithmetic and memory arrays only, "
             "without control, wires and clock, which can take ten times as much"
         )
-    silent = [m.id for m in machine_of(hardware).memories if m.is_staging and m.read_j_per_byte is None]
+    silent = [m.id for m in machine.memories if m.is_staging and m.read_j_per_byte is None]
     if silent and hardware.power.active is None:
         found.append(f"{hardware.id} has no energy figures for {', '.join(silent)}: what crosses it is not counted")
     if hardware.power.active is None and hardware.power.static is None:

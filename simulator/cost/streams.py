@@ -65,8 +65,8 @@ def streamed(
     """What weights from outside the chip take of the time of all flows: loaded early, they would come from on chip."""
     outside = {m.id for part in parts for m in _outside(part.machine)}
     rest = [flow.without(outside) if flow.weights else flow for flow in moving]
-    before, after = memory_times(moving, rates, shown, theta), memory_times(rest, rates, shown, theta)
-    added = np.maximum(before.combined_s - after.combined_s, 0.0)
+    before, after = memory_times(moving, rates, shown), memory_times(rest, rates, shown)
+    added = np.maximum(before.combined_s(theta) - after.combined_s(theta), 0.0)
     alone = {level: before.by_level[level] - after.by_level[level] for level in before.by_level if level in outside}
     link = added
     for seconds in alone.values():

@@ -18,7 +18,7 @@ from simulator.cost.energy import arithmetic_j, movement_j, movement_total_j
 from simulator.cost.limits import Limits
 from simulator.cost.parts import Part, flows_of, rates_of
 from simulator.cost.streams import Streamed, streamed
-from simulator.cost.traffic import Flow, Moved, memory_times, moved_bytes
+from simulator.cost.traffic import Flow, Moved, Times, memory_times, moved_bytes
 from simulator.cost.transfer import Crossings, link_s, switch_s
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine
@@ -34,8 +34,8 @@ class CostTable:
     """Times in s and energies in J of every kernel, shape (..., n_kernels).
 
     `overlap` is the runtime's share θ of hidden time, `asynchronous` whether launches hide behind a busy device.
-    `moving` are the bytes on their way, `s_by_level` is keyed by memory id. `memory_s` combines the levels with the runtime's
-    overlap; `tiles` is how many tiles pass through the machine's double buffers (infinite without one).
+    `moving` are the bytes on their way, `times` how long that takes on each level. `memory_s` combines the levels with the
+    runtime's overlap; `tiles` is how many tiles pass through the machine's double buffers (infinite without one).
     `transfer_s` is what coming from another engine costs, `crossing_s` the part of it on each link, `crossed` the bytes
     that it carries then.
     Energies are None where the machine gives no figures for them.
@@ -50,12 +50,17 @@ class CostTable:
     overlap: Number
     asynchronous: NDArray[np.bool_]
     moving: tuple[Flow, ...]
-    s_by_level: Mapping[str, Array]
+    times: Times
     streams: Callable[[], Streamed]
     tiles: Array
     transfer_s: Array
     crossing_s: Mapping[str, Array]
     crossed: Mapping[str, Crossings]
+
+    @property
+    def s_by_level(self) -> Mapping[str, Array]:
+        """Seconds of every kernel on each level while data crosses it."""
+        return self.times.by_level
 
     @cached_property
     def moved(self) -> Moved:
@@ -114,19 +119,19 @@ def cost_table(
     exposed = by_class(placement, work, lambda engine, _, kind: limits.of(engine).cache_exposed_of(kind))
     shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
     rates = rates_of(parts, limits, of_runtime(lambda p: p.bandwidth.value))
-    times = memory_times(moving, rates, shown, theta)
+    times = memory_times(moving, rates, shown)
     crossing = link_s(crossed, machine, limits, placement)
     return CostTable(
         work,
         machine,
         placement,
         compute_s=compute_s(work, limits, placement),
-        memory_s=times.combined_s,
+        memory_s=times.combined_s(theta),
         overhead_s=work.launches * of_runtime(lambda p: p.kernel_overhead.seconds(machine.clock_hz)),
         overlap=theta,
         asynchronous=np.array([limits.of(engine).asynchronous for engine in placement], np.bool_),
         moving=moving,
-        s_by_level=times.by_level,
+        times=times,
         streams=lambda: streamed(parts, flows_of(parts, resident, apart=True), rates, shown, theta),
         tiles=fewest_tiles(work, machine),
         transfer_s=reduce(np.add, crossing.values(), switch_s(machine, limits, placement)),

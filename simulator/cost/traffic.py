@@ -6,7 +6,7 @@ engine. What these still hold from its last use does not cross what lies behind 
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,10 +46,42 @@ class Flow:
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of every kernel: of each level while data crosses it, and of all levels together."""
+    """How long flows keep the levels busy. `per_byte` are seconds for a byte read and written, by level, that show."""
 
-    by_level: Mapping[str, Array]
-    combined_s: Array
+    flows: tuple[Flow, ...]
+    per_byte: Mapping[str, tuple[Number, Number]]
+
+    @cached_property
+    def by_level(self) -> Mapping[str, Array]:
+        """Seconds of every kernel on each level while data crosses it."""
+        found: dict[str, Array] = {}
+        for flow in self.flows:
+            for level, crossing in zip(flow.levels, flow.crossing, strict=True):
+                seconds = np.asarray(crossing * self.per_byte[level.id][flow.written])
+                found[level.id] = found[level.id] + seconds if level.id in found else seconds
+        return found
+
+    @property
+    def one_after_another_s(self) -> Array:
+        """Every byte takes the time of the level that has it: Σ crossing · (seconds a byte − those of the level before)."""
+        total: Array | float = 0.0
+        for flow in self.flows:
+            before: Number = 0.0
+            for level, crossing in zip(flow.levels, flow.crossing, strict=True):
+                own = self.per_byte[level.id][flow.written]
+                total = total + crossing * (own - before)
+                before = own
+        return np.asarray(total)
+
+    def combined_s(self, theta: Number) -> Array:
+        """All levels together: the longest + (1 − θ) · what all add one after the other beyond it."""
+        if isinstance(theta, float) and theta == 1.0:
+            return reduce(np.maximum, self.by_level.values())
+        together = self.one_after_another_s
+        if isinstance(theta, float) and theta == 0.0 and all(m.is_staging for f in self.flows for m in f.levels[:-1]):
+            return together  # the time of a byte grows outward, so that no level takes longer than all
+        longest = reduce(np.maximum, self.by_level.values())
+        return np.asarray(longest + (1.0 - theta) * (np.maximum(together, longest) - longest))
 
 
 def home_bytes(work: WorkTable, machine: Machine) -> Moved:
@@ -238,38 +270,13 @@ def moved_bytes(found: Sequence[Flow], count: int) -> Moved:
     return {level: (sums.get((level, False), zero), sums.get((level, True), zero)) for level in levels}
 
 
-def memory_times(
-    found: Sequence[Flow], rates: Mapping[str, tuple[Number, Number]], shown: Mapping[str, Number], theta: Number
-) -> Times:
-    """Seconds of the levels, and of all together: the longest + (1 − θ) · what all add one after the other beyond it.
+def memory_times(found: Sequence[Flow], rates: Mapping[str, tuple[Number, Number]], shown: Mapping[str, Number]) -> Times:
+    """The times of flows: a level takes its bytes over the rate that is reached, times the share of it that shows.
 
-    A level takes its bytes over the rate that is reached, times the share of it that shows. `rates` are B/s read and
-    written by level, `shown` the share of a level's time that does not hide behind arithmetic.
+    `rates` are B/s read and written by level, `shown` the share of a level's time that does not hide behind arithmetic.
     """
-    by_level: dict[str, Array] = {}
-    for flow in found:
-        for level, crossing in zip(flow.levels, flow.crossing, strict=True):
-            seconds = crossing * (shown[level.id] / rates[level.id][flow.written])
-            by_level[level.id] = by_level[level.id] + seconds if level.id in by_level else seconds
-    longest = reduce(np.maximum, by_level.values())
-    if isinstance(theta, float) and theta == 1.0:
-        return Times(by_level, longest)
-    together = np.maximum(_one_after_another_s(found, rates, shown), longest)
-    return Times(by_level, np.asarray(longest + (1.0 - theta) * (together - longest)))
-
-
-def _one_after_another_s(
-    found: Sequence[Flow], rates: Mapping[str, tuple[Number, Number]], shown: Mapping[str, Number]
-) -> Array:  # fmt: skip
-    """Every byte takes the time of the level that has it: Σ crossing · (seconds a byte − those of the level before)."""
-    total: Array | float = 0.0
-    for flow in found:
-        before: Number = 0.0
-        for level, crossing in zip(flow.levels, flow.crossing, strict=True):
-            per_byte = shown[level.id] / rates[level.id][flow.written]
-            total = total + crossing * (per_byte - before)
-            before = per_byte
-    return np.asarray(total)
+    per_byte = {level: (shown[level] / read, shown[level] / written) for level, (read, written) in rates.items()}
+    return Times(tuple(found), per_byte)
 
 
 def achieved_rates(machine: Machine, limits: Limits, bandwidth_share: Number) -> dict[str, tuple[Number, Number]]:

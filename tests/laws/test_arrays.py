@@ -13,7 +13,8 @@ from support.strategies import machines, networks, runtimes
 from simulator.cost.bound import bound_s
 from simulator.cost.limits import limits_of
 from simulator.cost.table import CostTable, cost_table
-from simulator.estimator import prepare
+from simulator.errors import PrecisionError
+from simulator.estimator import estimate, prepare, totals
 from simulator.machine.params import EngineParams, Machine, MemoryParams, machine_of
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
@@ -90,6 +91,34 @@ def assert_rows_equal(
             rows = policy(Terms.in_order(many, live))[1]
             alone = policy(Terms.in_order(one, live))[1]
             assert np.broadcast_to(rows, (len(factors),))[row] == alone, name
+
+
+@few
+@given(
+    networks(most=8),
+    machines(energy=True),
+    runtimes(),
+    st.sampled_from(sorted(POLICIES)),
+    st.lists(st.floats(0.1, 10), min_size=1, max_size=4),
+)
+def test_the_totals_of_many_are_those_of_estimates(
+    network: Model, spec: HardwareSpec, software: RuntimeSpec, policy: str, factors: list[float]
+) -> None:
+    prepared = prepare(network, None, software.fusion)
+    column = np.array(factors)[:, np.newaxis]
+    try:
+        one = estimate(network, spec, software, overlap=policy)
+    except PrecisionError:
+        return
+    alone = totals(prepared, machine_of(spec), software, policy)
+    assert alone.latency_s == one.latency_s
+    assert alone.energy_j == one.energy_j
+    many = totals(prepared, swept(machine_of(spec), frozenset(ALL), column), software, policy)
+    for row, factor in enumerate(factors):
+        single = totals(prepared, swept(machine_of(spec), frozenset(ALL), factor), software, policy)
+        assert np.broadcast_to(many.latency_s, len(factors))[row] == single.latency_s
+        if single.energy_j is not None:
+            assert np.broadcast_to(many.energy_j, len(factors))[row] == single.energy_j
 
 
 scales = st.lists(st.floats(0.1, 10), min_size=1, max_size=5)

@@ -115,3 +115,11 @@ def test_row_without_a_rival_is_as_long_as_one_with_it(script):
 
 def test_interpreter_without_onnx_tool_is_noticed(script):
     assert not script("speed").has_onnx_tool("/nonexistent/python")
+
+
+def test_design_points_are_those_of_single_machines(script, capsys):
+    points = script("design_points")
+    points.main(["--points", "256", "--passes", "1"])
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 5
+    assert rows[2].startswith("| resnet50 | a100_sxm_80 | ")
