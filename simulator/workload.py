@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import ModelError
+from simulator.feature_maps import FeatureMaps, feature_maps
 from simulator.graph.graph import Graph
 from simulator.kernels.support import Refusals
 from simulator.kernels.types import Kernel
@@ -40,7 +41,7 @@ class WorkTable:
     of the row's largest matrix product, zeros without one. Its operand A has `input_words` elements of `element_bytes`
     a group (those of the image of a convolution, whose windows overlap) and `channels` along k at each place. `outputs`
     counts the elements that the main operator makes. `operands` are the tensors that each row touches, with their reuse
-    distances. `refused` names for each row the engines that do not run it, and why; empty where there is no such engine.
+    distances, `maps` the images that each works on. `refused` names for each row the engines that do not run it, and why; empty where there is no such engine.
     """
 
     names: tuple[str, ...]
@@ -60,6 +61,7 @@ class WorkTable:
     outputs: Column
     footprint: Footprint
     operands: Operands
+    maps: FeatureMaps
     refused: tuple[Refusals, ...] = ()
 
     def __len__(self) -> int:
@@ -134,6 +136,7 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], t
         outputs=numbers[:, 14],
         footprint=touched,
         operands=operands(graph, kernels, touched.activation_bytes),
+        maps=feature_maps(graph, kernels, works),
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.machine.figures import Number
+from simulator.machine.geometry import BlockNpu
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -65,24 +66,6 @@ class BlockOps:
     def equal_depth(self) -> Mask:
         """Every output channel reads its own input channel only."""
         return self.depthwise | self.pooling | self.elementwise
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockNpu:
-    """Geometry: a ublock, cores, and the banks (1 KiB) of the shared buffer left after output and reserved ones.
-
-    `stall_cycles` is lost between steps of a block of a single ublock: 3 on U55-32, 2 on the others.
-    """
-
-    ublock_h: Number
-    ublock_w: Number
-    ublock_c: Number
-    cores: Number
-    banks: Number
-    ifm_granule: Number
-    acc_granule: Number
-    stall_cycles: Number
-    bank_bytes: Number = 1024.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,8 +215,15 @@ def _piece(op: BlockOps, npu: BlockNpu, block: Block, taps: Number, count_xy: Ar
 
 
 def npu_cycles(op: BlockOps, npu: BlockNpu, block: Block, ifm: Port, ofm: Port, constants: Port) -> Array:
+    """Whole cycles of an operator without waiting for weights: those of `busy_cycles`."""
+    cycles = busy_cycles(op, npu, block, ifm, ofm, constants)
+    return np.where(op.elementwise, np.ceil(cycles), np.floor(cycles))
+
+
+def busy_cycles(op: BlockOps, npu: BlockNpu, block: Block, ifm: Port, ofm: Port, constants: Port) -> Array:
     """Cycles of an operator without waiting for weights = max(MACs, output) · blocks + min(MACs, output).
 
+    Not rounded: in seconds, they never grow with the clock.
     Neither is shorter than a quarter of a block's whole way: input transfer, MACs, output stage, output transfer. The
     output stage takes `output_cycles` an element, and 10·Cb/256 constant latencies for bias and scale.
     """
@@ -246,10 +236,10 @@ def npu_cycles(op: BlockOps, npu: BlockNpu, block: Block, ifm: Port, ofm: Port, 
     way = (moved + out + macs) / 4.0
     macs, out = np.maximum(macs, way), np.maximum(out, way)
     blocks = np.ceil(op.ofm_h / block_h) * np.ceil(op.ofm_w / block_w) * np.ceil(op.ofm_c / block_c)
-    matrix = np.floor(np.maximum(macs, out) * blocks + np.minimum(macs, out))
+    matrix = np.maximum(macs, out) * blocks + np.minimum(macs, out)
     elements = block.ofm_h * block.ofm_w * block.ofm_c
     per_element = np.maximum(op.output_cycles, (moved + op.output_cycles * elements) / 4.0 / elements)
-    return np.where(op.elementwise, np.ceil(per_element * _stored(op.ofm_h * op.ofm_w, op.ofm_c, op.ofm_linear)), matrix)
+    return np.where(op.elementwise, per_element * _stored(op.ofm_h * op.ofm_w, op.ofm_c, op.ofm_linear), matrix)
 
 
 def _block_transfer_cycles(op: BlockOps, npu: BlockNpu, block: Block, ifm: Port, ofm: Port) -> Array:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.cost.blocks import with_blocks_bytes, with_blocks_s
 from simulator.cost.compute import compute_s
 from simulator.cost.double_buffer import fewest_tiles
 from simulator.cost.energy import kernel_energy, total_j
@@ -72,6 +73,7 @@ def cost_table(
     profiles = [limits.of(engine) for engine in placement]
     theta = np.array([p.overlap.value for p in profiles], np.float64)
     moving = flows_of(parts, np.array([p.resident_share for p in profiles], np.float64))
+    moving = with_blocks_bytes(moving, work, limits, placement)
     exposed = np.array([p.cache_exposed_of(kind) for p, kind in zip(profiles, work.kinds, strict=True)], np.float64)
     shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
     rates = rates_of(parts, limits, np.array([p.bandwidth.value for p in profiles], np.float64))
@@ -80,7 +82,7 @@ def cost_table(
     moved = moved_bytes(moving, len(work))
     crossing = link_s(crossed, machine, limits, placement)
     overhead_s = work.launches * np.array([p.kernel_overhead.seconds(machine.clock_hz) for p in profiles], np.float64)
-    busy_s = compute_s(work, limits, placement)
+    busy_s = with_blocks_s(compute_s(work, limits, placement), work, machine, limits, placement)
     compute_j, j_by_level = kernel_energy(work, machine, placement, moved)
     shape = np.broadcast_shapes(busy_s.shape, memory_s.shape, overhead_s.shape)
     return CostTable(
