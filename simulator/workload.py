@@ -37,11 +37,12 @@ class Footprint:
 class WorkTable:
     """One row a kernel; columns are float64 arrays of shape (n_kernels,), counts and bytes of one inference.
 
-    `rates` and `kinds` name the element type and kernel class of each row; `gemm` is (n_kernels, 4): m, n, k, groups
-    of the row's largest matrix product, zeros without one. Its operand A has `input_words` elements of `element_bytes`
-    a group (those of the image of a convolution, whose windows overlap) and `channels` along k at each place. `outputs`
-    counts the elements that the main operator makes. `operands` are the tensors that each row touches, with their reuse
-    distances, `maps` the images that each works on. `refused` names for each row the engines that do not run it, and why; empty where there is no such engine.
+    `rates` and `kinds` name the element type and kernel class of each row; `gemm` is (n_kernels, 4): m, n, k, groups of the
+    row's largest matrix product, zeros without one. Its operand A has `input_words` elements of `element_bytes` a group
+    (those of the image of a convolution, whose windows overlap) and `channels` along k at each place. `outputs` counts the
+    elements that the main operator makes. `operands` are the tensors that each row touches, with their reuse distances,
+    `maps` the images that each works on. `refused` names for each row the engines that do not run it, and why; empty where
+    there is no such engine.
     """
 
     names: tuple[str, ...]

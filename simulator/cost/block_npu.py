@@ -121,26 +121,30 @@ def choose_block(op: BlockOps, npu: BlockNpu) -> Block:
     depends on shapes and geometry only. Source: Vela's find_block_config, which tries every size.
     """
     part = part_kernel(op)
-    sizes = np.array([(c, h, w) for c in _CHANNELS for h in _HEIGHTS for w in _WIDTHS], np.float64).T[..., None, None]
-    ofm_c = np.minimum(sizes[0], _up(op.ofm_c, npu.ublock_c))
-    ofm_h = _up(np.minimum(op.ofm_h, sizes[1]), npu.ublock_h)
-    ofm_w = _up(np.minimum(op.ofm_w, sizes[2]), npu.ublock_w)
+    points = np.broadcast_shapes(np.shape(op.ofm_h), np.shape(npu.ublock_h + npu.banks + npu.ifm_granule))
+    axes = np.ix_(_CHANNELS, _HEIGHTS, _WIDTHS)  # one axis each: most of what follows depends on one or two of them
+    size_c, size_h, size_w = (np.asarray(a, np.float64).reshape(*a.shape, *(1,) * len(points)) for a in axes)
+    ofm_c = np.minimum(size_c, _up(op.ofm_c, npu.ublock_c))
+    ofm_h = _up(np.minimum(op.ofm_h, size_h), npu.ublock_h)
+    ofm_w = _up(np.minimum(op.ofm_w, size_w), npu.ublock_w)
     ifm_h = _up((ofm_h - 1.0) * op.stride_h + np.minimum(op.kernel_h, _SUBKERNEL), npu.ublock_h)
     ifm_w = _up((ofm_w - 1.0) * op.stride_w + np.minimum(op.kernel_w, _SUBKERNEL), npu.ublock_w)
     ifm_c = np.where(op.equal_depth, ofm_c, _up(np.minimum(op.ifm_c, np.where(part, 16.0, 32.0)), _DEPTH))
-    sides = np.broadcast_arrays(ofm_h, ofm_w, ofm_c, ifm_h, ifm_w, ifm_c)
-    tried = Block(**dict(zip(_SIDES, sides, strict=True)), part_kernel=part)
-    best = _cheapest(np.where(_fits(op, npu, tried), _fetches(op, tried), np.inf), (ofm_h <= 4) & (ofm_w <= 4))
-    shape = np.broadcast_shapes(np.shape(op.ofm_h), np.shape(npu.ublock_h + npu.banks + npu.ifm_granule))
-    found = {name: np.take_along_axis(side, best, axis=0).reshape(shape) for name, side in zip(_SIDES, sides, strict=True)}
-    return Block(**found, part_kernel=part)
+    sides = dict(zip(_SIDES, (ofm_h, ofm_w, ofm_c, ifm_h, ifm_w, ifm_c), strict=True))
+    tried = Block(**sides, part_kernel=part)
+    shape = (len(_CHANNELS), len(_HEIGHTS), len(_WIDTHS), *points)
+    cost = np.broadcast_to(np.where(_fits(op, npu, tried), _fetches(op, tried), np.inf), shape)
+    small = np.broadcast_to((ofm_h <= 4) & (ofm_w <= 4), shape)
+    best = np.unravel_index(_cheapest(cost.reshape(-1, *points), small.reshape(-1, *points)), shape[:3])
+    place = (*best, *np.indices(points))
+    return Block(**{name: np.broadcast_to(side, shape)[place] for name, side in sides.items()}, part_kernel=part)
 
 
 def _cheapest(cost: Array, small: Mask) -> NDArray[np.intp]:
     """Position of the least cost along the first axis: the last of equals up to 4 × 4 if there are, else the first."""
     equal = (cost == cost.min(axis=0)) & small
     last = len(cost) - 1 - np.argmax(equal[::-1], axis=0)
-    return np.asarray(np.where(equal.any(axis=0), last, np.argmin(cost, axis=0))[None], np.intp)
+    return np.asarray(np.where(equal.any(axis=0), last, np.argmin(cost, axis=0)), np.intp)
 
 
 def _fits(op: BlockOps, npu: BlockNpu, block: Block) -> Mask:

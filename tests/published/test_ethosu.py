@@ -8,16 +8,18 @@ weights and biases are its weight coder's result, an input of the model (they de
 
 Not answered by formulas of one operator: rows of "sram_used" (memory plan).
 
-Then the same networks as recipes of the zoo, estimated on the machines of the catalogue: the layers, their shapes and
-what is fused come from the graph, no figure from the lists above. Tolerances were written down before the first estimate:
-25 % as the rows ask, for the cycles of the NPU and for all. Two differences are known and taken out beforehand:
+Then the same networks as recipes of the zoo, estimated on the machines of the catalogue: layers, shapes and fusion come
+from the graph, no figure from the lists above. Kernels are held against Vela's operators to the cycle, totals against its
+cycles_total within the 25 % that the rows ask. Two differences are known and taken out:
 
-* Vela encodes weights, here they are plain bytes. The autoencoder on U55 waits for its weights alone, so it is held
-  against Vela's cycles · plain / encoded bytes.
-* Vela leaves the network's input in DRAM on U65, here all activations are in SRAM. The first layer of visual wake words
-  reads rows of 8 bytes in bursts of 128, so there the cycles of the NPU are the measure of all.
+* Vela encodes weights, here they are plain bytes: 0.8 to 3.0 times as many (keyword spotting, visual wake words). The
+  memory that holds them is made as much faster.
+* Vela leaves inputs and outputs of the network in DRAM on U65, here all activations are in SRAM: 12 cycles of latency or
+  more on the first and last kernel, and bursts of 128 bytes for the rows of 8 bytes that the first layer of visual wake
+  words reads (29,000 cycles). There the cycles of the NPU are the measure of all.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -334,24 +336,39 @@ RECIPES = {
 
 
 def of_the_zoo(network: str, config: str) -> Estimate:
-    return estimate(load_model(RECIPES[network]), f"ethos_{config.lower()}", precision="int8", overlap="prefetch")
+    """With weights that load as fast as Vela's encoded ones."""
+    model, spec = load_model(RECIPES[network]), load_hardware(f"ethos_{config.lower()}")
+    plain = estimate(model, spec, precision="int8").work.weight_bytes.sum()
+    encoded = sum(layer.encoded_bytes for layer in NETWORKS[network])
+    near, far = spec.memories
+    assert far.bandwidth is not None
+    faster = replace(far.bandwidth, value=far.bandwidth.value * plain / encoded)
+    scaled = spec.model_copy(update={"memories": (near, far.model_copy(update={"bandwidth": faster}))})
+    return estimate(model, scaled, precision="int8", overlap="prefetch")
 
 
-def expected_cycles(est: Estimate, network: str, config: str, cycles: float, npu: float) -> float:
-    """Vela's cycles less the two known differences."""
-    if network == "ad01_int8" and config.startswith("U55"):
-        return cycles * float(est.work.weight_bytes.sum()) / sum(layer.encoded_bytes for layer in NETWORKS[network])
-    return npu if network == "vww_96_int8" and config.startswith("U65") else cycles
+def hertz(est: Estimate) -> float:
+    clock_hz = machine_of(est.hardware).clock_hz
+    assert isinstance(clock_hz, float)
+    return clock_hz
 
 
 @pytest.mark.parametrize(("row", "network", "config", "cycles", "npu"), [(r, n, c, cy, npu) for r, n, c, _, cy, npu in ROWS])
 def test_estimates(row: int, network: str, config: str, cycles: float, npu: float) -> None:
     """Rows ethosu_vela-002, 006, …, ± 25 %; without what an inference pays once, which Vela does not count."""
     est = of_the_zoo(network, config)
-    clock_hz = machine_of(est.hardware).clock_hz
-    assert est.cost.compute_s.sum() * clock_hz == pytest.approx(npu, rel=0.25), f"ethosu_vela-{row + 1:03}"
-    wanted = expected_cycles(est, network, config, cycles, npu)
-    assert est.kernel_s.sum() * clock_hz == pytest.approx(wanted, rel=0.25), f"ethosu_vela-{row + 1:03}"
+    expected = npu if network == "vww_96_int8" and config.startswith("U65") else cycles
+    assert est.kernel_s.sum() * hertz(est) == pytest.approx(expected, rel=0.25), f"ethosu_vela-{row + 1:03}"
+
+
+@pytest.mark.parametrize(("network", "config"), [row[1:3] for row in ROWS])
+def test_kernels_of_the_graph_are_the_operators_of_the_list(network: str, config: str) -> None:
+    """To the cycle, which Vela rounds; not those that read DRAM on U65. The list ends with a maximum of the softmax."""
+    est = of_the_zoo(network, config)
+    listed = parts(network, config)["alone"][[layer.kind != "maxpool" for layer in NETWORKS[network]]]
+    found = est.cost.compute_s * hertz(est)
+    inner = slice(1, -1) if config.startswith("U65") else slice(None)
+    assert found[inner] == pytest.approx(listed[inner], abs=1)
 
 
 @pytest.mark.parametrize("config", CONFIGS)
