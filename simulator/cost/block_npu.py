@@ -8,6 +8,7 @@ the output and the input feature map, a ublock what the MAC array computes at on
 Validity: int8, no dilation, no upscaling.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,9 +123,11 @@ def choose_block(op: BlockOps, npu: BlockNpu) -> Block:
     """
     part = part_kernel(op)
     points = np.broadcast_shapes(np.shape(op.ofm_h), np.shape(npu.ublock_h + npu.banks + npu.ifm_granule))
-    axes = np.ix_(_CHANNELS, _HEIGHTS, _WIDTHS)  # one axis each: most of what follows depends on one or two of them
+    deep = _up(op.ofm_c, npu.ublock_c)
+    tries = (_up_to(_CHANNELS, deep), _up_to(_HEIGHTS, op.ofm_h), _up_to(_WIDTHS, op.ofm_w))
+    axes = np.ix_(*tries)  # one axis each: most of what follows depends on one or two of them
     size_c, size_h, size_w = (np.asarray(a, np.float64).reshape(*a.shape, *(1,) * len(points)) for a in axes)
-    ofm_c = np.minimum(size_c, _up(op.ofm_c, npu.ublock_c))
+    ofm_c = np.minimum(size_c, deep)
     ofm_h = _up(np.minimum(op.ofm_h, size_h), npu.ublock_h)
     ofm_w = _up(np.minimum(op.ofm_w, size_w), npu.ublock_w)
     ifm_h = _up((ofm_h - 1.0) * op.stride_h + np.minimum(op.kernel_h, _SUBKERNEL), npu.ublock_h)
@@ -132,12 +135,18 @@ def choose_block(op: BlockOps, npu: BlockNpu) -> Block:
     ifm_c = np.where(op.equal_depth, ofm_c, _up(np.minimum(op.ifm_c, np.where(part, 16.0, 32.0)), _DEPTH))
     sides = dict(zip(_SIDES, (ofm_h, ofm_w, ofm_c, ifm_h, ifm_w, ifm_c), strict=True))
     tried = Block(**sides, part_kernel=part)
-    shape = (len(_CHANNELS), len(_HEIGHTS), len(_WIDTHS), *points)
+    shape = (*map(len, tries), *points)
     cost = np.broadcast_to(np.where(_fits(op, npu, tried), _fetches(op, tried), np.inf), shape)
     small = np.broadcast_to((ofm_h <= 4) & (ofm_w <= 4), shape)
     best = np.unravel_index(_cheapest(cost.reshape(-1, *points), small.reshape(-1, *points)), shape[:3])
     place = (*best, *np.indices(points))
     return Block(**{name: np.broadcast_to(side, shape)[place] for name, side in sides.items()}, part_kernel=part)
+
+
+def _up_to(sizes: Sequence[int], largest: Array) -> list[int]:
+    """The sizes up to the first that holds the largest; those beyond give the same block."""
+    below = [size for size in sizes if size < np.max(largest, initial=1.0)]
+    return [*below, *sizes[len(below) : len(below) + 1]]
 
 
 def _cheapest(cost: Array, small: Mask) -> NDArray[np.intp]:

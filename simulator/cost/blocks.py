@@ -31,6 +31,7 @@ from simulator.workload import WorkTable
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 _Columns = TypeVar("_Columns", BlockOps, Block)
+_AT_ONCE = 8
 _FOLDED_CHANNELS = 8.0  # of a first convolution whose columns are read in pairs
 
 
@@ -45,11 +46,13 @@ class Plan:
 
 @lru_cache(maxsize=64)
 def plan_of(maps: FeatureMaps, npu: BlockNpu) -> Plan:
-    """The blocks of a table; equal operators are looked at once."""
+    """The blocks of a table; equal operators are looked at once, a few of about one height at a time."""
     op = _operators(maps, npu)
     numbers = np.stack([np.asarray(getattr(op, f.name), np.float64) for f in fields(op)], axis=-1)
     _, first, place = np.unique(numbers, axis=0, return_index=True, return_inverse=True)
-    block = block_npu.choose_block(_rows(op, first), npu)
+    few = [first[i : i + _AT_ONCE] for i in range(0, len(first), _AT_ONCE)] or [first]
+    blocks = [block_npu.choose_block(_rows(op, rows), npu) for rows in few]
+    block = Block(**{f.name: np.concatenate([getattr(b, f.name) for b in blocks]) for f in fields(Block)})
     return Plan(op, _rows(block, place.reshape(-1)), ~maps.has(Form.NONE))
 
 

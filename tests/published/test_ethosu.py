@@ -371,6 +371,17 @@ def test_kernels_of_the_graph_are_the_operators_of_the_list(network: str, config
     assert found[inner] == pytest.approx(listed[inner], abs=1)
 
 
+@pytest.mark.parametrize(("network", "config"), [row[1:3] for row in ROWS if row[2].startswith("U55")])
+def test_kernels_move_the_bytes_of_the_list(network: str, config: str) -> None:
+    """In SRAM, bit by bit; a 1 × 1 convolution of stride 2 reads half the rows there, here every tensor is read once."""
+    layers = [layer for layer in NETWORKS[network] if layer.kind != "maxpool"]
+    dense = [layer.kernel[0] >= layer.kernel[2] for layer in layers]
+    listed = 8 * parts(network, config)["sram"][: len(layers)]
+    found = of_the_zoo(network, config).cost.bytes_by_level["sram"]
+    assert found[dense].tolist() == listed[dense].tolist()
+    assert (found >= listed).all()
+
+
 @pytest.mark.parametrize("config", CONFIGS)
 def test_geometry_of_the_catalogue(config: str) -> None:
     shape = machine_of(load_hardware(f"ethos_{config.lower()}")).engines[0].shape
