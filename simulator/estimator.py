@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.cost.blocks import works_by_blocks
 from simulator.cost.bound import bound_s
 from simulator.cost.energy import defaults_used
 from simulator.cost.limits import Limits, limits_of
@@ -29,7 +30,7 @@ from simulator.schedule.overlap import IN_ORDER, POLICIES, Terms
 from simulator.schedule.placement import Placement, engine_sets, fallback_notes, place, placements
 from simulator.transform.precision import PRECISIONS, precision_of, with_precision
 from simulator.units import format_si
-from simulator.workload import Alike, WorkTable, footprint, work_table
+from simulator.workload import WorkTable, footprint, work_table
 
 Array = NDArray[np.float64]
 
@@ -114,7 +115,7 @@ def totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: s
     """
     limits, work = limits_of(runtime, machine), prepared.work
     placement = place(work, machine, limits.profiles, runtime.fallback)
-    if policy in IN_ORDER or len({e.id for e in placement}) > 1:
+    if policy in IN_ORDER or len({e.id for e in placement}) > 1 or works_by_blocks(limits, placement):
         parts = _parts(prepared, machine, placement)
         crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
         cost = cost_table(work, machine, limits, placement, parts, crossed)
@@ -125,13 +126,13 @@ def totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: s
     branches = branches_of(prepared.kernels, tuple(e.id for e in placement))
     _, total = POLICIES[policy](_terms(cost, prepared, policy, branches))
     latency = total + _fixed_s(machine, limits)
-    return Totals(latency, _total_j(cost, work.alike, machine, latency))
+    return Totals(latency, _total_j(cost, machine, latency))
 
 
-def _total_j(cost: CostTable, alike: Alike, machine: Machine, latency_s: Array) -> Array | None:
+def _total_j(cost: CostTable, machine: Machine, latency_s: Array) -> Array | None:
     if machine.active_w is not None:
         return np.asarray(_of_points(machine.active_w) * latency_s)
-    compute, memory = cost.energy_j(alike)
+    compute, memory = cost.energy_j
     if compute is None or memory is None:
         return None
     static = 0.0 if machine.static_w is None else _of_points(machine.static_w) * latency_s
@@ -147,7 +148,7 @@ def _terms(cost: CostTable, prepared: Prepared, policy: str, branches: Branches 
     """The costs as a policy needs them."""
     if policy in IN_ORDER or branches is not None:
         return Terms.in_order(cost, prepared.occupancy.live_bytes, branches)
-    return Terms.of(cost, alike=prepared.work.alike)
+    return Terms.of(cost)
 
 
 def _known_policy(overlap: str | None) -> str:
@@ -197,8 +198,7 @@ def _energy(
             kernel_s * power,
         )
     static = None if machine.static_w is None else float(np.min(machine.static_w)) * latency_s
-    sums = cost.energy_j(cost.work.alike)
-    compute, memory = (None if joules is None else float(joules) for joules in sums)
+    compute, memory = (None if joules is None else float(joules) for joules in cost.energy_j)
     parts: dict[str, float | None] = {"compute": compute, "memory": memory, "static": static}
     if compute is None or memory is None or cost.compute_j is None or cost.memory_j is None:
         return None, parts, None

@@ -1,6 +1,6 @@
 """Kernels as a table of numbers: what an estimate multiplies with a machine. It knows no hardware."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import ModelError
+from simulator.feature_maps import FeatureMaps, feature_maps
 from simulator.graph.graph import Graph
 from simulator.kernels.support import Refusals
 from simulator.kernels.types import Kernel
@@ -39,11 +40,12 @@ class Footprint:
 class WorkTable:
     """One row a kernel; columns are float64 arrays of shape (n_kernels,), counts and bytes of one inference.
 
-    `rates` and `kinds` name the element type and kernel class of each row; `gemm` is (n_kernels, 4): m, n, k, groups
-    of the row's largest matrix product, zeros without one. Its operand A has `input_words` elements of `element_bytes`
-    a group (those of the image of a convolution, whose windows overlap) and `channels` along k at each place. `outputs`
-    counts the elements that the main operator makes. `operands` are the tensors that each row touches, with their reuse
-    distances. `refused` names for each row the engines that do not run it, and why; empty where there is no such engine.
+    `rates` and `kinds` name the element type and kernel class of each row; `gemm` is (n_kernels, 4): m, n, k, groups of the
+    row's largest matrix product, zeros without one. Its operand A has `input_words` elements of `element_bytes` a group
+    (those of the image of a convolution, whose windows overlap) and `channels` along k at each place. `outputs` counts the
+    elements that the main operator makes. `operands` are the tensors that each row touches, with their reuse distances,
+    `images` finds the images that each works on. `refused` names for each row the engines that do not run it, and why;
+    empty where there is no such engine. `counts` says how many kernels a row stands for (None: one).
     """
 
     names: tuple[str, ...]
@@ -63,10 +65,17 @@ class WorkTable:
     outputs: Column
     footprint: Footprint
     operands: Operands
+    images: Callable[[], FeatureMaps]
     refused: tuple[Refusals, ...] = ()
+    counts: Column | None = None
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @cached_property
+    def maps(self) -> FeatureMaps:
+        """The images that each kernel works on; only engines that work by blocks ask."""
+        return self.images()
 
     @cached_property
     def element_types(self) -> tuple[tuple[str, ...], NDArray[np.intp]]:
@@ -81,6 +90,8 @@ class WorkTable:
     @cached_property
     def alike(self) -> "Alike":
         """Kernels with the same work: one stands for all, and costs are reckoned once."""
+        if self.counts is not None:
+            return Alike(np.arange(len(self)), self.counts)
         numbers = np.column_stack(list(self._numbers.values())).tolist()
         keys, codes = distinct(zip(self.kinds, self.rates, map(tuple, numbers), self.operands.keys(len(self)), strict=True))
         _, firsts = np.unique(codes, return_index=True)
@@ -88,18 +99,19 @@ class WorkTable:
 
     @cached_property
     def distinct(self) -> "WorkTable":
-        """One row for all kernels that are alike; sums over the network weigh it with `alike.counts`."""
+        """One row for all kernels that are alike; it knows how many it stands for, but not their images."""
         rows = self.alike.firsts
         columns: dict[str, Any] = {name: column[rows] for name, column in self._numbers.items()}
         return replace(
             self, names=tuple(self.names[i] for i in rows), kinds=tuple(self.kinds[i] for i in rows),
             rates=tuple(self.rates[i] for i in rows), refused=tuple(self.refused[i] for i in rows) if self.refused else (),
-            operands=self.operands.of_kernels(rows), **columns,
+            operands=self.operands.of_kernels(rows), counts=self.alike.counts, **columns,
         )  # fmt: skip
 
     @property
     def _numbers(self) -> dict[str, Column]:
-        return {f.name: column for f in fields(self) if isinstance(column := getattr(self, f.name), np.ndarray)}
+        columns = ((f.name, getattr(self, f.name)) for f in fields(self) if f.name != "counts")
+        return {name: column for name, column in columns if isinstance(column, np.ndarray)}
 
     @property
     def ops(self) -> Column:
@@ -190,6 +202,7 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], t
         outputs=numbers[:, 14],
         footprint=touched,
         operands=operands(graph, kernels, touched.activation_bytes),
+        images=lambda: feature_maps(graph, kernels, works),
     )
 
 

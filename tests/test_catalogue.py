@@ -33,7 +33,7 @@ SEVERAL = {
 # FLOP (or OP) a byte of the outermost memory that holds weights, at the best type: what the chips of a class, and those
 # that stream weights over a link, lie between
 RIDGE = {
-    "cpu": (5, 2000), "gpu": (150, 2000), "tpu": (150, 600), "mcu": (0.3, 60), "npu": (100, 2000), "fpga": (100, 400),
+    "cpu": (5, 2000), "gpu": (150, 2000), "tpu": (150, 600), "mcu": (0.3, 60), "npu": (40, 2000), "fpga": (100, 400),
     "link": (4000, 60000),
 }  # fmt: skip
 
@@ -197,6 +197,7 @@ GEOMETRY = [
     ("tpu_v4", "bf16", 2 * 128 * 128), ("tpu_v5e", "bf16", 2 * 128 * 128), ("tpu_v5e", "int8", 4 * 128 * 128),
     ("zcu102", "int8", 4096), ("rk3588_npu", "int8", 2048), ("edgetpu_usb", "int8", 2 * 64 * 64),
     ("edgetpu_pcie", "int8", 2 * 64 * 64), ("ethos_u55_128", "int8", 256),
+    ("ethos_u55_256", "int8", 512), ("ethos_u65_512", "int8", 512),
     ("rpi4", "fp32", 8), ("rpi4", "int8", 16), ("rpi5", "fp32", 16), ("rpi5", "int8", 64),
     ("i9_10940x", "fp32", 64), ("i9_10940x", "int8", 256),
     ("xeon_8480p", "fp32", 64), ("xeon_8480p", "bf16", 1024), ("xeon_8480p", "int8", 2048),
@@ -316,8 +317,10 @@ PUBLISHED = [
               ("l2", 1.5 * MIB), more={"l1": (None, 128 * KIB)}),
     Published("corstone_300", "ethos-u-vela 5.2.0, high end embedded", {"int8": 0.128}, ("sram", 4.0),
               ("sram", 0), more={"flash": (0.5, None)}),
-    Published("ethos_u55_128", "ethos-u-vela 5.2.0, high end embedded", {"int8": 0.128}, ("sram", 4.0),
-              ("sram", 0), more={"flash": (0.5, None)}),
+    *(Published(f"ethos_u55_{macs}", "ethos-u-vela, high end embedded", {"int8": macs / 1000}, ("sram", 4.0), ("sram", 0),
+                more={"flash": (0.5, None)}) for macs in (32, 64, 128, 256)),
+    *(Published(f"ethos_u65_{macs}", "ethos-u-vela 4.2.0, client server, 384 KB", {"int8": 2 * macs / 1000}, ("sram", 16.0),
+                ("sram", 384 * KIB), more={"dram": (12.0, None)}) for macs in (256, 512)),
 ]  # fmt: skip
 
 

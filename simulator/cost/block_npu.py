@@ -8,12 +8,14 @@ the output and the input feature map, a ublock what the MAC array computes at on
 Validity: int8, no dilation, no upscaling.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.machine.figures import Number
+from simulator.machine.geometry import BlockNpu
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -65,24 +67,6 @@ class BlockOps:
     def equal_depth(self) -> Mask:
         """Every output channel reads its own input channel only."""
         return self.depthwise | self.pooling | self.elementwise
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockNpu:
-    """Geometry: a ublock, cores, and the banks (1 KiB) of the shared buffer left after output and reserved ones.
-
-    `stall_cycles` is lost between steps of a block of a single ublock: 3 on U55-32, 2 on the others.
-    """
-
-    ublock_h: Number
-    ublock_w: Number
-    ublock_c: Number
-    cores: Number
-    banks: Number
-    ifm_granule: Number
-    acc_granule: Number
-    stall_cycles: Number
-    bank_bytes: Number = 1024.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,26 +122,38 @@ def choose_block(op: BlockOps, npu: BlockNpu) -> Block:
     depends on shapes and geometry only. Source: Vela's find_block_config, which tries every size.
     """
     part = part_kernel(op)
-    sizes = np.array([(c, h, w) for c in _CHANNELS for h in _HEIGHTS for w in _WIDTHS], np.float64).T[..., None, None]
-    ofm_c = np.minimum(sizes[0], _up(op.ofm_c, npu.ublock_c))
-    ofm_h = _up(np.minimum(op.ofm_h, sizes[1]), npu.ublock_h)
-    ofm_w = _up(np.minimum(op.ofm_w, sizes[2]), npu.ublock_w)
+    points = np.broadcast_shapes(np.shape(op.ofm_h), np.shape(npu.ublock_h + npu.banks + npu.ifm_granule))
+    deep = _up(op.ofm_c, npu.ublock_c)
+    tries = (_up_to(_CHANNELS, deep), _up_to(_HEIGHTS, op.ofm_h), _up_to(_WIDTHS, op.ofm_w))
+    axes = np.ix_(*tries)  # one axis each: most of what follows depends on one or two of them
+    size_c, size_h, size_w = (np.asarray(a, np.float64).reshape(*a.shape, *(1,) * len(points)) for a in axes)
+    ofm_c = np.minimum(size_c, deep)
+    ofm_h = _up(np.minimum(op.ofm_h, size_h), npu.ublock_h)
+    ofm_w = _up(np.minimum(op.ofm_w, size_w), npu.ublock_w)
     ifm_h = _up((ofm_h - 1.0) * op.stride_h + np.minimum(op.kernel_h, _SUBKERNEL), npu.ublock_h)
     ifm_w = _up((ofm_w - 1.0) * op.stride_w + np.minimum(op.kernel_w, _SUBKERNEL), npu.ublock_w)
     ifm_c = np.where(op.equal_depth, ofm_c, _up(np.minimum(op.ifm_c, np.where(part, 16.0, 32.0)), _DEPTH))
-    sides = np.broadcast_arrays(ofm_h, ofm_w, ofm_c, ifm_h, ifm_w, ifm_c)
-    tried = Block(**dict(zip(_SIDES, sides, strict=True)), part_kernel=part)
-    best = _cheapest(np.where(_fits(op, npu, tried), _fetches(op, tried), np.inf), (ofm_h <= 4) & (ofm_w <= 4))
-    shape = np.broadcast_shapes(np.shape(op.ofm_h), np.shape(npu.ublock_h + npu.banks + npu.ifm_granule))
-    found = {name: np.take_along_axis(side, best, axis=0).reshape(shape) for name, side in zip(_SIDES, sides, strict=True)}
-    return Block(**found, part_kernel=part)
+    sides = dict(zip(_SIDES, (ofm_h, ofm_w, ofm_c, ifm_h, ifm_w, ifm_c), strict=True))
+    tried = Block(**sides, part_kernel=part)
+    shape = (*map(len, tries), *points)
+    cost = np.broadcast_to(np.where(_fits(op, npu, tried), _fetches(op, tried), np.inf), shape)
+    small = np.broadcast_to((ofm_h <= 4) & (ofm_w <= 4), shape)
+    best = np.unravel_index(_cheapest(cost.reshape(-1, *points), small.reshape(-1, *points)), shape[:3])
+    place = (*best, *np.indices(points))
+    return Block(**{name: np.broadcast_to(side, shape)[place] for name, side in sides.items()}, part_kernel=part)
+
+
+def _up_to(sizes: Sequence[int], largest: Array) -> list[int]:
+    """The sizes up to the first that holds the largest; those beyond give the same block."""
+    below = [size for size in sizes if size < np.max(largest, initial=1.0)]
+    return [*below, *sizes[len(below) : len(below) + 1]]
 
 
 def _cheapest(cost: Array, small: Mask) -> NDArray[np.intp]:
     """Position of the least cost along the first axis: the last of equals up to 4 × 4 if there are, else the first."""
     equal = (cost == cost.min(axis=0)) & small
     last = len(cost) - 1 - np.argmax(equal[::-1], axis=0)
-    return np.asarray(np.where(equal.any(axis=0), last, np.argmin(cost, axis=0))[None], np.intp)
+    return np.asarray(np.where(equal.any(axis=0), last, np.argmin(cost, axis=0)), np.intp)
 
 
 def _fits(op: BlockOps, npu: BlockNpu, block: Block) -> Mask:
@@ -232,8 +228,15 @@ def _piece(op: BlockOps, npu: BlockNpu, block: Block, taps: Number, count_xy: Ar
 
 
 def npu_cycles(op: BlockOps, npu: BlockNpu, block: Block, ifm: Port, ofm: Port, constants: Port) -> Array:
+    """Whole cycles of an operator without waiting for weights: those of `busy_cycles`."""
+    cycles = busy_cycles(op, npu, block, ifm, ofm, constants)
+    return np.where(op.elementwise, np.ceil(cycles), np.floor(cycles))
+
+
+def busy_cycles(op: BlockOps, npu: BlockNpu, block: Block, ifm: Port, ofm: Port, constants: Port) -> Array:
     """Cycles of an operator without waiting for weights = max(MACs, output) · blocks + min(MACs, output).
 
+    Not rounded: in seconds, they never grow with the clock.
     Neither is shorter than a quarter of a block's whole way: input transfer, MACs, output stage, output transfer. The
     output stage takes `output_cycles` an element, and 10·Cb/256 constant latencies for bias and scale.
     """
@@ -246,10 +249,10 @@ def npu_cycles(op: BlockOps, npu: BlockNpu, block: Block, ifm: Port, ofm: Port, 
     way = (moved + out + macs) / 4.0
     macs, out = np.maximum(macs, way), np.maximum(out, way)
     blocks = np.ceil(op.ofm_h / block_h) * np.ceil(op.ofm_w / block_w) * np.ceil(op.ofm_c / block_c)
-    matrix = np.floor(np.maximum(macs, out) * blocks + np.minimum(macs, out))
+    matrix = np.maximum(macs, out) * blocks + np.minimum(macs, out)
     elements = block.ofm_h * block.ofm_w * block.ofm_c
     per_element = np.maximum(op.output_cycles, (moved + op.output_cycles * elements) / 4.0 / elements)
-    return np.where(op.elementwise, np.ceil(per_element * _stored(op.ofm_h * op.ofm_w, op.ofm_c, op.ofm_linear)), matrix)
+    return np.where(op.elementwise, per_element * _stored(op.ofm_h * op.ofm_w, op.ofm_c, op.ofm_linear), matrix)
 
 
 def _block_transfer_cycles(op: BlockOps, npu: BlockNpu, block: Block, ifm: Port, ofm: Port) -> Array:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simulator.cost import lanes, systolic, tensor_core
 from simulator.machine.figures import Number
-from simulator.machine.geometry import Core, Parallel, Shape, Systolic, Tiles
+from simulator.machine.geometry import BlockNpu, Core, Parallel, Shape, Systolic, Tiles
 from simulator.machine.params import EngineParams
 from simulator.machine.runtime import Profile
 from simulator.ops.work import Kind
@@ -37,6 +37,8 @@ def _shape_share(work: WorkTable, shape: Shape, units: Number, profile: Profile,
     if isinstance(shape, Parallel):
         depth = lanes.lane_utilisation(work.channels, shape.inputs)
         return lanes.lane_utilisation(m, shape.pixels * units) * depth * lanes.lane_utilisation(n, shape.outputs)
+    if isinstance(shape, BlockNpu):  # cost/blocks.py has their time; what has no block form goes by the peak
+        return 1.0
     return _core_share(work, shape, rate)
 
 

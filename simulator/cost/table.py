@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.cost.blocks import with_blocks_bytes, with_blocks_s, works_by_blocks
 from simulator.cost.compute import by_class, by_engine, compute_s
 from simulator.cost.double_buffer import fewest_tiles
 from simulator.cost.energy import arithmetic_j, movement_j, movement_total_j
@@ -23,7 +24,7 @@ from simulator.cost.transfer import Crossings, link_s, switch_s
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine
 from simulator.machine.runtime import Profile
-from simulator.workload import Alike, WorkTable
+from simulator.workload import Alike, WorkTable, total
 
 Array = NDArray[np.float64]
 NOTHING_CROSSED: Mapping[str, Crossings] = MappingProxyType({})
@@ -34,14 +35,16 @@ class CostTable:
     """Times in s and energies in J of every kernel, shape (..., n_kernels).
 
     `overlap` is the runtime's share θ of hidden time, `asynchronous` whether launches hide behind a busy device.
-    `moving` are the bytes on their way, `times` how long that takes on each level. `memory_s` combines the levels with the
-    runtime's overlap; `tiles` is how many tiles pass through the machine's double buffers (infinite without one).
+    `alike` says which kernels cost the same (None: no two). `moving` are the bytes on their way, `times` how long that takes
+    on each level. `memory_s` combines the levels with the runtime's overlap; `tiles` is how many tiles pass through the
+    machine's double buffers (infinite without one).
     `transfer_s` is what coming from another engine costs, `crossing_s` the part of it on each link, `crossed` the bytes
     that it carries then.
     Energies are None where the machine gives no figures for them.
     """
 
     work: WorkTable
+    alike: Alike | None
     machine: Machine
     placement: tuple[EngineParams, ...]
     compute_s: Array
@@ -92,10 +95,15 @@ class CostTable:
         """Weights from outside the chip; only a policy that loads them early asks."""
         return self.streams()
 
-    def energy_j(self, alike: Alike) -> tuple[Array | None, Array | None]:
+    def total(self, columns: Array) -> Array:
+        """Sum over the kernels of the network."""
+        return self.alike.total(columns) if self.alike else total(columns)
+
+    @property
+    def energy_j(self) -> tuple[Array | None, Array | None]:
         """Energy of all arithmetic and of all data movement, shape (...)."""
-        compute = None if self.compute_j is None else alike.total(self.compute_j)
-        return compute, movement_total_j(self.machine, self.moved, alike.total)
+        compute = None if self.compute_j is None else self.total(self.compute_j)
+        return compute, movement_total_j(self.machine, self.moved, self.total)
 
 
 def cost_table(
@@ -115,7 +123,12 @@ def cost_table(
         return by_engine(placement, work, lambda engine, _: number(limits.of(engine)))
 
     theta, resident = of_runtime(lambda p: p.overlap.value), of_runtime(lambda p: p.resident_share)
-    moving = flows_of(parts, resident)
+    by_blocks = works_by_blocks(limits, placement)
+
+    def flows(*, apart: bool) -> tuple[Flow, ...]:
+        return with_blocks_bytes(flows_of(parts, resident, apart=apart or by_blocks), work, limits, placement)
+
+    moving = flows(apart=False)
     exposed = by_class(placement, work, lambda engine, _, kind: limits.of(engine).cache_exposed_of(kind))
     shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
     rates = rates_of(parts, limits, of_runtime(lambda p: p.bandwidth.value))
@@ -123,16 +136,17 @@ def cost_table(
     crossing = link_s(crossed, machine, limits, placement)
     return CostTable(
         work,
+        None if by_blocks else work.alike,
         machine,
         placement,
-        compute_s=compute_s(work, limits, placement),
+        compute_s=with_blocks_s(compute_s(work, limits, placement), work, machine, limits, placement),
         memory_s=times.combined_s(theta),
         overhead_s=work.launches * of_runtime(lambda p: p.kernel_overhead.seconds(machine.clock_hz)),
         overlap=theta,
         asynchronous=np.array([limits.of(engine).asynchronous for engine in placement], np.bool_),
         moving=moving,
         times=times,
-        streams=lambda: streamed(parts, flows_of(parts, resident, apart=True), rates, shown, theta),
+        streams=lambda: streamed(parts, flows(apart=True), rates, shown, theta),
         tiles=fewest_tiles(work, machine),
         transfer_s=reduce(np.add, crossing.values(), switch_s(machine, limits, placement)),
         crossing_s=crossing,

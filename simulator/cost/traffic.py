@@ -4,7 +4,7 @@ Data lives in a home (docs/hardware.md: `holds`) and crosses every cache and sta
 engine. What these still hold from its last use does not cross what lies behind them.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 
@@ -37,6 +37,11 @@ class Flow:
     crossing: tuple[Array, ...]
     weights: bool = False
     written: bool = False
+
+    def served(self) -> Iterator[tuple[MemoryParams, Array]]:
+        """For every level the bytes that it had itself."""
+        for place, level in enumerate(self.levels):
+            yield level, self.crossing[place] - sum(self.crossing[place + 1 : place + 2], np.zeros(()))
 
     def without(self, outside: Container[str]) -> "Flow":
         """The flow if nothing came from the memories `outside`."""

@@ -47,6 +47,10 @@ FusionRule = Callable[[Partition, int], "int | None"]
 FUSION_RULES: Final[dict[str, FusionRule]] = {}
 
 _ELEMENTWISE = frozenset({Kind.POINTWISE, Kind.CAST})
+_STAGED = _ELEMENTWISE | {Kind.POOL}
+_FUNCTIONS = frozenset(
+    {"Relu", "Clip", "LeakyRelu", "PRelu", "Elu", "Selu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Gelu", "Softplus"}
+)
 # what a code generator writes itself; matrix products and pools stay calls of a library
 _GENERATED = _ELEMENTWISE | {Kind.NORM, Kind.SOFTMAX, Kind.REDUCTION}
 
@@ -81,6 +85,19 @@ def activation(partition: Partition, index: int) -> int | None:
     if partition.kind(index) not in _ELEMENTWISE or len(partition.feeds_from(index)) != 1:
         return None
     return _mac_epilogue(partition, index)
+
+
+@fusion("output_stage")
+def output_stage(partition: Partition, index: int) -> int | None:
+    """A function of one input runs in the output stage of the product, pool or sum that alone feeds it (Ethos-U)."""
+    feeds = partition.feeds_from(index)
+    if partition.kind(index) is not Kind.POINTWISE or len(feeds) != 1:
+        return None
+    if not partition.is_only_reader(index, feeds[0]) or not _same_size(partition, index, feeds[0]):
+        return None
+    kernel = partition.producers(index)[0]
+    one_input = partition.op(index).op_type in _FUNCTIONS
+    return kernel if one_input and partition.kernel_kinds(kernel) <= MAC_KINDS | _STAGED else None
 
 
 def _mac_epilogue(partition: Partition, index: int) -> int | None:

@@ -59,7 +59,38 @@ class TilesGeometry(_Section):
     kind: Literal["tiles"]
 
 
-Geometry = Annotated[SystolicGeometry | ParallelGeometry | CoreGeometry | TilesGeometry, Field(discriminator="kind")]
+class OutputGeometry(_Section):
+    """Cycles that the output stage takes for an element: by what it makes, and by the activation function behind it."""
+
+    sum: f.Count
+    maximum: f.Count
+    other: f.Count
+    clip: f.Count
+    table: f.Count
+
+
+class BlockGeometry(_Section):
+    """An array that computes an output block by block (Arm Ethos-U); `rows` × `columns` × `channels` outputs at once.
+
+    Each of them takes 8 products a cycle. `cores` share a block. Two input blocks and two blocks of sums must fit
+    `banks` of 1 KiB, in multiples of the granules. `stall`: cycles lost between the steps of a block of one such step.
+    """
+
+    kind: Literal["block"]
+    rows: f.Count
+    columns: f.Count
+    channels: f.Count
+    cores: f.Count
+    banks: f.Count
+    input_granule: f.Count
+    sum_granule: f.Count
+    stall: f.Count
+    output: OutputGeometry
+
+
+Geometry = Annotated[
+    SystolicGeometry | ParallelGeometry | CoreGeometry | TilesGeometry | BlockGeometry, Field(discriminator="kind")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +127,42 @@ class Tiles:
     """A `TilesGeometry`."""
 
 
-Shape = Systolic | Parallel | Core | Tiles
+@dataclass(frozen=True, slots=True)
+class OutputCycles:
+    """Numbers of an `OutputGeometry`."""
+
+    sum: float
+    maximum: float
+    other: float
+    clip: float
+    table: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockNpu:
+    """Numbers of a `BlockGeometry`; a ublock is what the array computes at once, granules count banks.
+
+    `stall_cycles` is lost between steps of a block of a single ublock: 3 on U55-32, 2 on the others.
+    """
+
+    ublock_h: Number
+    ublock_w: Number
+    ublock_c: Number
+    cores: Number
+    banks: Number
+    ifm_granule: Number
+    acc_granule: Number
+    stall_cycles: Number
+    bank_bytes: Number = 1024.0
+    output: OutputCycles = OutputCycles(1.0, 1.0, 1.0, 1.0, 1.0)
+
+    @property
+    def macs_per_cycle(self) -> Number:
+        """Products of all cores in a cycle, of 8-bit operands."""
+        return self.ublock_h * self.ublock_w * self.ublock_c * 8.0 * self.cores
+
+
+Shape = Systolic | Parallel | Core | Tiles | BlockNpu
 _SCALAR = Core(1.0, 4.0, {}, {})
 
 
@@ -108,12 +174,24 @@ def shape_of(geometry: Geometry | None) -> Shape:
         return Parallel(geometry.pixels.value, geometry.inputs.value, geometry.outputs.value)
     if isinstance(geometry, TilesGeometry):
         return Tiles()
+    if isinstance(geometry, BlockGeometry):
+        return _blocks(geometry)
     if geometry is None:
         return _SCALAR
     return Core(
         geometry.issue.value if geometry.issue else _SCALAR.issue,
         geometry.width.value if geometry.width else _SCALAR.width_bytes,
         _values(geometry.lanes), _values(geometry.dot),
+    )  # fmt: skip
+
+
+def _blocks(geometry: BlockGeometry) -> BlockNpu:
+    stage = geometry.output
+    return BlockNpu(
+        ublock_h=geometry.rows.value, ublock_w=geometry.columns.value, ublock_c=geometry.channels.value,
+        cores=geometry.cores.value, banks=geometry.banks.value, ifm_granule=geometry.input_granule.value,
+        acc_granule=geometry.sum_granule.value, stall_cycles=geometry.stall.value,
+        output=OutputCycles(stage.sum.value, stage.maximum.value, stage.other.value, stage.clip.value, stage.table.value),
     )  # fmt: skip
 
 

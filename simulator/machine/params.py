@@ -80,6 +80,7 @@ class MemoryParams:
     holds_activations: bool
     is_staging: bool
     double_buffer_bytes: Number | None = None
+    burst_bytes: Number = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,7 @@ def _memory(memory: Memory, defaults: Mapping[str, float], *, staging: bool) -> 
         memory.latency.seconds(clock) if memory.latency else 0.0,
         energy.read.value if energy else default, (energy.write or energy.read).value if energy else default,
         "weights" in memory.holds, "activations" in memory.holds, staging, _optional(memory.double_buffer),
+        memory.burst.value if memory.burst else 1.0,
     )  # fmt: skip
 
 

@@ -132,7 +132,10 @@ class MemoryEnergy(Strict):
 
 
 class Memory(Strict):
-    """One level of memory, or a link that data is streamed over. Levels are listed from the innermost outward."""
+    """One level of memory, or a link that data is streamed over. Levels are listed from the innermost outward.
+
+    `burst` is the length of a transfer: an engine that works by blocks moves shorter rows in as many bytes.
+    """
 
     id: Identifier
     kind: MemoryKind
@@ -146,6 +149,7 @@ class Memory(Strict):
     achieved: f.Ratio | None = None
     holds: tuple[Data, ...] = ()
     double_buffer: f.Bytes | None = None
+    burst: f.Bytes | None = None
     energy: MemoryEnergy | None = None
 
     @model_validator(mode="after")

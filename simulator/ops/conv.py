@@ -7,7 +7,7 @@ from simulator.errors import ShapeError
 from simulator.graph.types import Shape
 from simulator.ops.registry import MS, NCHWC, Example, Input, Out, rule, t
 from simulator.ops.view import OpView
-from simulator.ops.work import Gemm, Kind, Work
+from simulator.ops.work import Gemm, Kind, Window, Work
 
 
 def window_output(op: OpView, spatial: Shape, kernel: Shape, *, ceil: bool = False) -> Shape:
@@ -64,11 +64,21 @@ def conv_kind(channels_in: int, channels_out: int, groups: int) -> Kind:
     return Kind.DEPTHWISE_CONV if channels_in == groups and channels_out % groups == 0 else Kind.GROUPED_CONV
 
 
-def conv_work(data: Shape, weight: Shape, out: Shape, groups: int, *, vector_ops: int = 0) -> Work:
-    """Every output element takes (input channels / groups) · kernel volume MACs. As a GEMM: m = batch · positions."""
-    k = math.prod(weight[1:])
+def window(op: OpView, output: Shape, data: Shape, kernel: Shape) -> Window:
+    """The window of an operator with these spatial sizes, and the strides of its attribute."""
+    return Window(output, data, kernel, op.attr_ints("strides") or (1,) * len(kernel))
+
+
+def conv_work(op: OpView, data: Shape, weight: Shape, out: Shape, *, vector_ops: int = 0) -> Work:
+    """Every output element takes (input channels / groups) · kernel volume MACs. As a GEMM: m = batch · positions.
+
+    Shapes with the channels first, whatever the layout.
+    """
+    groups, k = op.attr("group", 1), math.prod(weight[1:])
     gemm = Gemm(out[0] * math.prod(out[2:]), weight[0] // groups, k, groups, math.prod(weight[2:]))
-    return Work(macs=math.prod(out) * k, vector_ops=vector_ops, gemm=gemm, kind=conv_kind(data[1], weight[0], groups))
+    slid = window(op, out[2:], data[2:], weight[2:])
+    kind = conv_kind(data[1], weight[0], groups)
+    return Work(macs=math.prod(out) * k, vector_ops=vector_ops, gemm=gemm, kind=kind, window=slid)
 
 
 _WEIGHTS = {1: Input.WEIGHT, 2: Input.BIAS}
@@ -85,7 +95,7 @@ def _conv_shape(op: OpView) -> list[Out]:
 def conv(op: OpView) -> Work:
     """Out · (channels in / groups) · kernel volume MACs, one addition an output for the bias (ONNX Conv-22)."""
     bias = op.out_elements() if op.has(2) else 0
-    return conv_work(op.shape(0), op.shape(1), op.out_shape(), op.attr("group", 1), vector_ops=bias)
+    return conv_work(op, op.shape(0), op.shape(1), op.out_shape(), vector_ops=bias)
 
 
 @rule("FusedConv", "NhwcFusedConv", domain=MS, kind=Kind.CONV, shape=_conv_shape, roles=_WEIGHTS,
@@ -94,7 +104,7 @@ def conv(op: OpView) -> Work:
 def fused_conv(op: OpView) -> Work:
     """A convolution with bias, residual addition (input 3) and activation: one operation an output each."""
     extra = op.has(2) + op.has(3) + bool(op.attr("activation", ""))
-    return conv_work(op.shape(0), op.shape(1), op.out_shape(), op.attr("group", 1), vector_ops=extra * op.out_elements())
+    return conv_work(op, op.shape(0), op.shape(1), op.out_shape(), vector_ops=extra * op.out_elements())
 
 
 def _blocked_shape(op: OpView) -> list[Out]:
@@ -124,7 +134,7 @@ def nhwc_conv(op: OpView) -> Work:
     """A convolution over channels-last data; the weights keep the standard layout."""
     data, out = op.shape(0), op.out_shape()
     bias = op.out_elements() if op.has(2) else 0
-    return conv_work((data[0], data[-1]), op.shape(1), (out[0], out[-1], *out[1:-1]), op.attr("group", 1), vector_ops=bias)
+    return conv_work(op, (data[0], data[-1], *data[1:-1]), op.shape(1), (out[0], out[-1], *out[1:-1]), vector_ops=bias)
 
 
 @rule("ConvInteger", kind=Kind.CONV, shape=lambda op: [Out(_conv_out(op, op.shape(0), op.shape(1)), INT32)],
@@ -133,7 +143,7 @@ def nhwc_conv(op: OpView) -> Work:
                       Work(macs=4 * 36 * 27, gemm=Gemm(36, 4, 27), kind=Kind.CONV)))  # fmt: skip
 def conv_integer(op: OpView) -> Work:
     """An integer convolution with 32-bit sums (ONNX ConvInteger-10)."""
-    return conv_work(op.shape(0), op.shape(1), op.out_shape(), op.attr("group", 1))
+    return conv_work(op, op.shape(0), op.shape(1), op.out_shape())
 
 
 def _qlinear_out_dtype(op: OpView) -> DType:
@@ -156,7 +166,7 @@ def _qlinear_shape(op: OpView) -> list[Out]:
 def qlinear_conv(op: OpView) -> Work:
     """A quantized convolution: bias and requantization are one operation an output each (ONNX QLinearConv-10)."""
     extra = (1 + op.has(8)) * op.out_elements()
-    return conv_work(op.shape(0), op.shape(3), op.out_shape(), op.attr("group", 1), vector_ops=extra)
+    return conv_work(op, op.shape(0), op.shape(3), op.out_shape(), vector_ops=extra)
 
 
 def _ms_qlinear_shape(op: OpView) -> list[Out]:
@@ -173,7 +183,7 @@ def ms_qlinear_conv(op: OpView) -> Work:
         return qlinear_conv(op)
     data, out = op.shape(0), op.out_shape()
     extra = (1 + op.has(8)) * op.out_elements()
-    return conv_work((data[0], data[-1]), op.shape(3), (out[0], out[-1], *out[1:-1]), op.attr("group", 1), vector_ops=extra)
+    return conv_work(op, (data[0], data[-1], *data[1:-1]), op.shape(3), (out[0], out[-1], *out[1:-1]), vector_ops=extra)
 
 
 def _transpose_spatial(op: OpView, spatial: Shape, kernel: Shape) -> Shape:
@@ -211,7 +221,10 @@ def conv_transpose(op: OpView) -> Work:
     spread = math.prod(weight[1:])
     gemm = Gemm(data[0] * math.prod(data[2:]), spread, data[1] // groups, groups)
     bias = op.out_elements() if op.has(2) else 0
-    return Work(macs=math.prod(data) * spread, vector_ops=bias, gemm=gemm, kind=conv_kind(data[1], weight[1] * groups, groups))
+    image = op.out_shape()[2:]
+    spread_image = Window(image, image, weight[2:], (1,) * len(image))
+    kind = conv_kind(data[1], weight[1] * groups, groups)
+    return Work(macs=math.prod(data) * spread, vector_ops=bias, gemm=gemm, kind=kind, window=spread_image)
 
 
 def _deform_shape(op: OpView) -> list[Out]:
@@ -225,7 +238,7 @@ def deform_conv(op: OpView) -> Work:
     """A convolution over samples at learned offsets; each sample is interpolated from four (8 operations)."""
     out, weight = op.out_shape(), op.shape(1)
     samples = out[0] * math.prod(out[2:]) * op.shape(0)[1] * math.prod(weight[2:])
-    return conv_work(op.shape(0), weight, out, op.attr("group", 1), vector_ops=8 * samples)
+    return conv_work(op, op.shape(0), weight, out, vector_ops=8 * samples)
 
 
 @rule("CausalConvWithState", kind=Kind.DEPTHWISE_CONV, roles=_WEIGHTS,

@@ -10,11 +10,11 @@ import math
 from simulator.dtypes import INT64
 from simulator.errors import ShapeError
 from simulator.graph.types import Shape
-from simulator.ops.conv import window_output
+from simulator.ops.conv import window, window_output
 from simulator.ops.elementwise import same_shape
 from simulator.ops.registry import MS, NCHWC, Example, Input, Out, rule, t
 from simulator.ops.view import OpView
-from simulator.ops.work import NOTHING, Kind, Work
+from simulator.ops.work import NOTHING, Kind, Window, Work
 
 # AVX-512 and NEON; onnxruntime takes 8 on AVX2. The file does not say for which it was made.
 BLOCK_CHANNELS = 16
@@ -48,6 +48,17 @@ def _max_pool_shape(op: OpView) -> list[Out]:
     return [Out(shape, op.dtype(0)), Out(shape, INT64)]
 
 
+def _spatial(op: OpView, shape: Shape) -> Shape:
+    last = op.attr("channels_last", 0) or op.op.op_type.startswith("Nhwc")
+    return shape[1:-1] if last else shape[2:]
+
+
+def _window(op: OpView, *, whole: bool = False) -> Window:
+    """The window of a pool; over the whole image it has one place."""
+    output, data = _spatial(op, op.out_shape()), _spatial(op, op.shape(0))
+    return Window(output, data, data, (1,) * len(data)) if whole else window(op, output, data, _kernel(op))
+
+
 _WINDOW = {"kernel_shape": (2, 2), "strides": (2, 2)}
 
 
@@ -61,7 +72,7 @@ _WINDOW = {"kernel_shape": (2, 2), "strides": (2, 2)}
 def max_pool(op: OpView) -> Work:
     """Comparisons of a window, and selections where the indices are wanted (ONNX MaxPool-22)."""
     per_comparison = 2 if len(op.op.outputs) > 1 and op.op.outputs[1] else 1
-    return Work(vector_ops=per_comparison * (math.prod(_kernel(op)) - 1) * op.out_elements())
+    return Work(vector_ops=per_comparison * (math.prod(_kernel(op)) - 1) * op.out_elements(), window=_window(op))
 
 
 @rule("AveragePool", kind=Kind.POOL, shape=_pool_shape,
@@ -70,7 +81,7 @@ def max_pool(op: OpView) -> Work:
       example=Example((t(1, 8, 4, 4),), ((1, 8, 2, 2),), Work(vector_ops=128), _WINDOW))  # fmt: skip
 def average_pool(op: OpView) -> Work:
     """Sum and division of a window (ONNX AveragePool-22)."""
-    return Work(vector_ops=math.prod(_kernel(op)) * op.out_elements())
+    return Work(vector_ops=math.prod(_kernel(op)) * op.out_elements(), window=_window(op))
 
 
 @rule("QLinearAveragePool", domain=MS, kind=Kind.POOL, shape=_pool_shape, roles=_QLINEAR_ROLES,
@@ -78,7 +89,7 @@ def average_pool(op: OpView) -> Work:
                       Work(vector_ops=60), _WINDOW | {"channels_last": 1}))  # fmt: skip
 def qlinear_average_pool(op: OpView) -> Work:
     """Sum, division and requantization of a window."""
-    return Work(vector_ops=average_pool(op).vector_ops + op.out_elements())
+    return Work(vector_ops=average_pool(op).vector_ops + op.out_elements(), window=_window(op))
 
 
 def _lp_work(op: OpView, window: int) -> Work:
@@ -112,14 +123,14 @@ _GLOBAL_AVERAGE = Example((t(1, 3, 4, 4),), ((1, 3, 1, 1),), Work(vector_ops=48)
 @rule("GlobalMaxPool", domain=NCHWC, kind=Kind.POOL, shape=_global_shape, example=_GLOBAL_MAX)
 def global_max_pool(op: OpView) -> Work:
     """The maximum of each channel (ONNX GlobalMaxPool-22)."""
-    return Work(vector_ops=max(op.elements(0) - op.out_elements(), 0))
+    return Work(vector_ops=max(op.elements(0) - op.out_elements(), 0), window=_window(op, whole=True))
 
 
 @rule("GlobalAveragePool", kind=Kind.POOL, shape=_global_shape, example=_GLOBAL_AVERAGE)
 @rule("GlobalAveragePool", domain=NCHWC, kind=Kind.POOL, shape=_global_shape, example=_GLOBAL_AVERAGE)
 def global_average_pool(op: OpView) -> Work:
     """The average of each channel (ONNX GlobalAveragePool-22)."""
-    return Work(vector_ops=op.elements(0))
+    return Work(vector_ops=op.elements(0), window=_window(op, whole=True))
 
 
 @rule("QLinearGlobalAveragePool", domain=MS, kind=Kind.POOL, shape=_global_shape, roles=_QLINEAR_ROLES,
@@ -127,7 +138,7 @@ def global_average_pool(op: OpView) -> Work:
                       Work(vector_ops=51), {"channels_last": 1}))  # fmt: skip
 def qlinear_global_average_pool(op: OpView) -> Work:
     """The average of each channel, requantized."""
-    return Work(vector_ops=op.elements(0) + op.out_elements())
+    return Work(vector_ops=op.elements(0) + op.out_elements(), window=_window(op, whole=True))
 
 
 @rule("GlobalLpPool", kind=Kind.POOL, shape=_global_shape,

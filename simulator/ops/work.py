@@ -51,6 +51,19 @@ class Gemm:
         return self.m * self.n * self.k * self.groups
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window that slides over an image: sizes along the image's axes, without batch and channels.
+
+    That of a transposed convolution slides over the spread image, as large as its output, with a stride of 1.
+    """
+
+    output: tuple[int, ...]
+    data: tuple[int, ...]
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
 NO_PARTIAL_READS: Mapping[int, int] = MappingProxyType({})
 
 
@@ -61,7 +74,8 @@ class Work:
     `macs` are multiply-accumulates of convolutions, matrix products and recurrent cells; 1 MAC = 2 FLOP, converted
     only when reported. `vector_ops` is other arithmetic, `special_ops` transcendental functions and square roots.
     `read_elements` maps an input's position to the elements read (a Gather reads only the rows it picks).
-    `kind` overrides the rule's kernel class; `gemm` is the shape of the largest matrix product inside.
+    `kind` overrides the rule's kernel class; `gemm` is the shape of the largest matrix product inside, `window` what
+    slides over the image of a convolution or a pool.
     """
 
     macs: int = 0
@@ -70,6 +84,7 @@ class Work:
     gemm: Gemm | None = None
     kind: Kind | None = None
     read_elements: Mapping[int, int] = field(default_factory=lambda: NO_PARTIAL_READS)
+    window: Window | None = field(default=None, compare=False)
 
     @property
     def flops(self) -> int:

@@ -49,11 +49,11 @@ class Terms:
     alike: Alike | None = None
 
     @classmethod
-    def of(cls, cost: CostTable, branches: Branches | None = None, alike: Alike | None = None) -> Self:
+    def of(cls, cost: CostTable, branches: Branches | None = None) -> Self:
         """What a policy that loads nothing early needs of the costs."""
         return cls(
             cost.compute_s, cost.memory_s, cost.overhead_s, cost.overlap, cost.asynchronous, cost.tiles,
-            branches=branches, transfer_s=cost.transfer_s, alike=alike,
+            branches=branches, transfer_s=cost.transfer_s, alike=cost.alike,
         )  # fmt: skip
 
     @classmethod
@@ -61,7 +61,7 @@ class Terms:
         """What any policy needs: also the weights from outside, and the activations alive while each kernel runs."""
         weights = cost.streamed
         terms = replace(
-            cls.of(cost, branches), weight_s=weights.added_s, link_s=weights.link_s, weight_bytes=weights.bytes,
+            cls.of(cost, branches), alike=None, weight_s=weights.added_s, link_s=weights.link_s, weight_bytes=weights.bytes,
             room_bytes=weights.room_bytes(live_bytes),
         )  # fmt: skip
         return terms.spread()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from support.strategies import machines, networks, runtimes
+from support.strategies import block_machines, machines, networks, runtimes
 
 from simulator.cost.bound import bound_s
 from simulator.cost.limits import limits_of
@@ -35,6 +35,7 @@ _NUMBERS: dict[type, tuple[str, ...]] = {
         "read_j_per_byte",
         "write_j_per_byte",
         "double_buffer_bytes",
+        "latency_s",
     ),
 }
 
@@ -136,6 +137,14 @@ def test_some_fields_swept(
     network: Model, spec: HardwareSpec, software: RuntimeSpec, chosen: frozenset[str], factors: list[float]
 ) -> None:
     assert_rows_equal(network, spec, software, chosen, factors)
+
+
+@few
+@given(networks(most=6), block_machines(energy=True), runtimes(), scales)
+def test_engines_that_work_by_blocks(
+    network: Model, machine: dict[str, Any], software: RuntimeSpec, factors: list[float]
+) -> None:
+    assert_rows_equal(network, HardwareSpec.model_validate(machine), software, frozenset(ALL), factors)
 
 
 @pytest.mark.parametrize("field", ALL)

@@ -29,6 +29,39 @@ per_mac = quantities("J/MAC", 1e-14, 1e-10)
 per_byte = quantities("J/B", 1e-13, 1e-9)
 
 
+sides = st.integers(1, 16)
+
+
+def block_geometries() -> st.SearchStrategy[dict[str, Any]]:
+    """Of engines that work by blocks."""
+    output = st.fixed_dictionaries(dict.fromkeys(("sum", "maximum", "other", "clip", "table"), st.floats(0.05, 8.0)))
+    counts = ("rows", "columns", "channels", "cores", "banks", "input_granule", "sum_granule", "stall")
+    return st.fixed_dictionaries({"kind": st.just("block"), "output": output} | dict.fromkeys(counts, sides))
+
+
+def geometries() -> st.SearchStrategy[dict[str, Any]]:
+    """Of every kind, as a YAML file would have it."""
+    by_rate = st.fixed_dictionaries({}, optional=dict.fromkeys(RATES, sides))
+    return st.one_of(
+        st.just({"kind": "tiles"}),
+        st.fixed_dictionaries({
+            "kind": st.just("systolic"), "rows": st.integers(1, 256), "columns": st.integers(1, 256),
+            "dataflow": st.sampled_from(["weight", "output", "input"]), "hidden_fill": st.booleans(),
+        }),
+        st.fixed_dictionaries({"kind": st.just("parallel"), "pixels": sides, "inputs": sides, "outputs": sides}),
+        st.fixed_dictionaries({"kind": st.just("core"), "issue": sides, "lanes": by_rate, "dot": by_rate}),
+        block_geometries(),
+    )  # fmt: skip
+
+
+@st.composite
+def block_machines(draw: st.DrawFn, **given: Any) -> dict[str, Any]:
+    """A machine, as its YAML file would have it, of one engine that works by blocks."""
+    made: dict[str, Any] = draw(hardware_dicts(most_engines=1, **given))
+    made["engines"][0]["geometry"] = draw(block_geometries())
+    return made
+
+
 @st.composite
 def engines(draw: st.DrawFn, name: str = "core", *, energy: bool = False) -> dict[str, Any]:
     """One engine with an fp32 rate, maybe more."""
@@ -42,6 +75,8 @@ def engines(draw: st.DrawFn, name: str = "core", *, energy: bool = False) -> dic
         made |= {"clock": "2 GHz", "sustained_clock": f"{draw(st.floats(0.2, 2.0))!r} GHz"}
     if draw(st.booleans()):
         made["achieved"] = {r: draw(fractions) for r in rates}
+    if draw(st.booleans()):
+        made |= {"geometry": draw(geometries()), "units": draw(sides)}
     if energy or draw(st.booleans()):
         made["energy"] = {"mac": {r: draw(per_mac) for r in rates}}
     return made
@@ -69,6 +104,8 @@ def memories(draw: st.DrawFn, *, energy: bool = False) -> list[dict[str, Any]]:
             level["achieved"] = draw(fractions)
         if draw(st.booleans()):
             level["read_bandwidth"], level["write_bandwidth"] = level.pop("bandwidth"), draw(bytes_per_s)
+        if draw(st.booleans()):
+            level |= {"burst": f"{draw(sides) * 16} B", "latency": f"{draw(st.floats(0.0, 1e-6))!r} s"}
         if energy:
             level["energy"] = {"read": draw(per_byte), "write": draw(per_byte)}
         levels.append(level)

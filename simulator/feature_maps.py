@@ -1,0 +1,193 @@
+"""Feature maps of kernels: what an engine sees that works on blocks of an image. It knows no hardware.
+
+An image of more than two axes folds into two, all but the last into its height; one of a single axis is a row. The
+images of a batch and the groups of a convolution run one after the other. A product of up to four rows is a
+fully-connected layer of so many columns, a larger one a 1 × 1 convolution over its rows. Element-wise operators take
+tensors of four and more dimensions as batch, channels, image, smaller ones with the channels last.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.graph.graph import Graph
+from simulator.graph.types import Shape
+from simulator.kernels.types import Kernel
+from simulator.ops.registry import find_rule
+from simulator.ops.work import CONVOLUTIONS, Kind, Window, Work
+
+Column = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+_ROWS_OF_A_VECTOR = 4  # Vela 4.2.0, convert_batched_fc_shape; of 6, 8, 9, 12 and 16 rows it makes small images instead
+_SUMS = frozenset({"Add", "Sub", "Sum", "QLinearAdd"})
+_MAXIMA = frozenset({"MaxPool", "NhwcMaxPool", "GlobalMaxPool"})
+_CLIPS = frozenset({"Relu", "Clip"})
+_TABLES = frozenset({"Elu", "HardSigmoid", "HardSwish", "Selu"})  # besides all that have special functions
+
+
+class Form(StrEnum):
+    """What a kernel's main operator is to such an engine."""
+
+    DENSE = "dense"
+    DEPTHWISE = "depthwise"
+    POOL = "pool"
+    VECTOR = "vector"  # fully connected: its weights are used once
+    ELEMENTWISE = "elementwise"
+    NONE = "none"  # softmax, norms, reductions, copies, attention: no block form
+
+
+class Stage(StrEnum):
+    """What the output stage does to an element."""
+
+    SUM = "sum"
+    MAXIMUM = "maximum"
+    OTHER = "other"
+
+
+class Function(StrEnum):
+    """The activation function behind it."""
+
+    NONE = "none"
+    CLIP = "clip"
+    TABLE = "table"  # looked up in a table
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMaps:
+    """One row a kernel; `images` of each are worked on, one after the other.
+
+    `output` and `data` are (n_kernels, 3): height, width, channels; `kernel` and `strides` (n_kernels, 2). `inputs` counts
+    the full-size inputs of an element-wise kernel. `from_input` marks what reads an input of the network; linear maps are
+    inputs and outputs of the network and what is reshaped. Rows of form NONE are 1 everywhere.
+    """
+
+    forms: tuple[Form, ...]
+    stages: tuple[Stage, ...]
+    functions: tuple[Function, ...]
+    images: Column
+    output: Column
+    data: Column
+    kernel: Column
+    strides: Column
+    inputs: Column
+    from_input: Mask
+    data_linear: Mask
+    output_linear: Mask
+
+    def has(self, *forms: Form) -> Mask:
+        """Which rows are of one of these forms."""
+        return np.array([form in forms for form in self.forms], np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    form: Form = Form.NONE
+    images: int = 1
+    output: tuple[int, int, int] = (1, 1, 1)
+    data: tuple[int, int, int] = (1, 1, 1)
+    kernel: tuple[int, int] = (1, 1)
+    strides: tuple[int, int] = (1, 1)
+    inputs: int = 1
+
+    @property
+    def is_empty(self) -> bool:
+        return 0 in (self.images, *self.output, *self.data, *self.kernel)
+
+
+def feature_maps(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -> FeatureMaps:
+    """The feature maps of a partitioned graph."""
+    sizes = [_sizes(graph, kernel, works[kernel.main]) for kernel in kernels]
+    sizes = [_Sizes() if found.is_empty else found for found in sizes]
+
+    def table(name: str, *columns: int) -> Column:
+        return np.array([getattr(found, name) for found in sizes], np.float64).reshape(len(sizes), *columns)
+
+    return FeatureMaps(
+        tuple(found.form for found in sizes),
+        tuple(_stage(graph.ops[kernel.main].op_type) for kernel in kernels),
+        tuple(_function(graph, kernel, works) for kernel in kernels),
+        table("images"), table("output", 3), table("data", 3), table("kernel", 2), table("strides", 2), table("inputs"),
+        np.array([any(t.name in graph.inputs for t in kernel.inputs) for kernel in kernels], np.bool_),
+        np.array([_is_linear(graph, [t.name for t in k.inputs], s.data) for k, s in zip(kernels, sizes, strict=True)], np.bool_),
+        np.array([_is_linear(graph, [t.name for t in k.outputs], s.output) for k, s in zip(kernels, sizes, strict=True)],
+                 np.bool_),
+    )  # fmt: skip
+
+
+def _sizes(graph: Graph, kernel: Kernel, work: Work) -> _Sizes:
+    """Sizes of a kernel's main operator."""
+    if work.window is not None and (kernel.kind is Kind.POOL or (kernel.kind in CONVOLUTIONS and work.gemm)):
+        return _windowed(graph, kernel, work, work.window)
+    if kernel.kind is Kind.GEMM and work.gemm:
+        return _product(graph, kernel, work)
+    return _elementwise(graph, kernel) if kernel.kind is Kind.POINTWISE else _Sizes()
+
+
+def _windowed(graph: Graph, kernel: Kernel, work: Work, window: Window) -> _Sizes:
+    main = graph.ops[kernel.main]
+    made = graph.tensors[main.outputs[0]]
+    batch = made.shape[0] if made.shape else 1
+    channels = made.elements // max(batch * math.prod(window.output), 1)
+    form, groups, deep = Form.POOL, 1, channels
+    if work.gemm and kernel.kind is Kind.DEPTHWISE_CONV:
+        form = Form.DEPTHWISE
+    elif work.gemm:
+        form, groups, deep = Form.DENSE, work.gemm.groups, work.gemm.k // work.gemm.taps
+    images = batch * groups * main.repeat
+    output, data = (*_plane(window.output), channels // groups), (*_plane(window.data), deep)
+    return _Sizes(form, images, output, data, _plane(window.kernel), _last_two(window.strides))
+
+
+def _product(graph: Graph, kernel: Kernel, work: Work) -> _Sizes:
+    gemm = work.gemm
+    assert gemm is not None
+    form = Form.VECTOR if gemm.m <= _ROWS_OF_A_VECTOR else Form.DENSE
+    return _Sizes(form, gemm.groups * graph.ops[kernel.main].repeat, (1, gemm.m, gemm.n), (1, gemm.m, gemm.k))
+
+
+def _elementwise(graph: Graph, kernel: Kernel) -> _Sizes:
+    main = graph.ops[kernel.main]
+    made = graph.tensors[main.outputs[0]]
+    shape = made.shape or ()
+    images, channels, image = 1, shape[-1] if shape else 1, shape[:-1]
+    if len(shape) > 3:
+        images, channels, image = shape[0], shape[1], shape[2:]
+    size = (*_plane(image), channels)
+    read = {t.name for t in kernel.inputs if t.elements == made.elements}
+    inputs = min(max(len([n for n in main.inputs if n in read]), 1), 2)
+    return _Sizes(Form.ELEMENTWISE, images * main.repeat, size, size, inputs=inputs)
+
+
+def _plane(axes: Shape) -> tuple[int, int]:
+    """Height and width of an image of any number of axes."""
+    return math.prod(axes[:-1]), axes[-1] if axes else 1
+
+
+def _last_two(strides: Shape) -> tuple[int, int]:
+    return (strides[-2] if len(strides) > 1 else 1), strides[-1] if strides else 1
+
+
+def _stage(op_type: str) -> Stage:
+    return Stage.SUM if op_type in _SUMS else Stage.MAXIMUM if op_type in _MAXIMA else Stage.OTHER
+
+
+def _function(graph: Graph, kernel: Kernel, works: Sequence[Work]) -> Function:
+    """The slowest function in a kernel."""
+    ops = [graph.ops[index] for index in kernel.ops]
+    if any(op.op_type in _TABLES or works[i].special_ops for i, op in zip(kernel.ops, ops, strict=True)):
+        return Function.TABLE
+    clips = any(op.op_type in _CLIPS or op.attrs.get("activation") for op in ops)
+    return Function.CLIP if clips else Function.NONE
+
+
+def _is_linear(graph: Graph, names: Sequence[str], size: tuple[int, int, int]) -> bool:
+    """Whether one of these tensors enters or leaves the network, or is reshaped: more than one position, that is."""
+    if any(name in graph.inputs or name in graph.outputs for name in names):
+        return True
+    touching = {i for name in names for i in (*graph.consumers.get(name, ()), graph.producer.get(name)) if i is not None}
+    rules = [find_rule(graph.ops[i].domain, graph.ops[i].op_type) for i in touching]
+    return size[0] * size[1] > 1 and any(rule is not None and rule.kind is Kind.VIEW for rule in rules)

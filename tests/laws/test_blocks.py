@@ -1,0 +1,113 @@
+"""Laws of engines that work by blocks (Ethos-U) within an estimate."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.graphs import loaded, model, node, value, weight
+from support.strategies import block_machines, networks, runtimes
+
+from simulator.api import estimate as catalogue_estimate
+from simulator.api import load_hardware, load_model
+from simulator.cost import blocks
+from simulator.cost.limits import limits_of
+from simulator.cost.table import cost_table
+from simulator.estimator import estimate, prepare
+from simulator.feature_maps import Form
+from simulator.io.hardware_reader import load_runtime
+from simulator.machine.params import machine_of
+from simulator.machine.runtime import RuntimeSpec
+from simulator.machine.spec import HardwareSpec
+from simulator.model import Model
+from simulator.schedule.overlap import POLICIES
+from simulator.schedule.placement import place
+
+ROUNDING = 1 + 1e-12
+MACHINES = ["ethos_u55_32", "ethos_u55_64", "ethos_u55_128", "ethos_u55_256", "ethos_u65_256", "ethos_u65_512", "corstone_300"]
+CHAIN = ("full", "prefetch", "layer", "runtime", "none")
+few = settings(max_examples=60, deadline=None)
+
+
+def clocked(machine: dict[str, Any], sustained: float) -> HardwareSpec:
+    """The machine with a share of its clock sustained, which leaves its memories as they are."""
+    engine = machine["engines"][0] | {"clock": "1 GHz", "sustained_clock": f"{sustained!r} GHz"}
+    return HardwareSpec.model_validate(machine | {"engines": [engine]})
+
+
+@few
+@given(networks(), block_machines(), runtimes(), st.sampled_from(sorted(POLICIES)), st.floats(0.1, 1), st.floats(0.1, 1))
+def test_more_clock_is_never_slower(
+    network: Model, machine: dict[str, Any], software: RuntimeSpec, policy: str, one: float, other: float
+) -> None:
+    slow, fast = (estimate(network, clocked(machine, x), software, overlap=policy).latency_s for x in sorted((one, other)))
+    assert fast <= slow * ROUNDING
+
+
+@few
+@given(networks(), block_machines(), runtimes())
+def test_between_the_bound_and_no_overlap(network: Model, machine: dict[str, Any], software: RuntimeSpec) -> None:
+    spec = HardwareSpec.model_validate(machine)
+    found = [estimate(network, spec, software, overlap=policy) for policy in CHAIN]
+    assert found[0].bound_latency_s <= found[0].latency_s * ROUNDING
+    assert all(less.latency_s <= more.latency_s * ROUNDING for less, more in pairwise(found))
+
+
+@few
+@given(networks(), block_machines(), runtimes())
+def test_blocks_move_at_least_every_tensor_once(network: Model, machine: dict[str, Any], software: RuntimeSpec) -> None:
+    spec = HardwareSpec.model_validate(machine)
+    by_blocks = estimate(network, spec, software).cost.bytes_by_level
+    plain = estimate(network, spec, software.model_copy(update={"geometry": False})).cost.bytes_by_level
+    assert all((by_blocks[level] * ROUNDING >= plain[level]).all() for level in plain)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("network", ["resnet8", "mobilenet_v2", "mobilenet_v3_small"])
+def test_every_kernel_takes_time(network: str, machine: str) -> None:
+    est = catalogue_estimate(load_model(network), machine, precision="int8")
+    assert (est.kernel_s > 0).all()
+    assert est.bound_latency_s <= est.latency_s
+    assert (est.cost.compute_s[est.work.ops > 0] > 0).all()
+
+
+def softmax() -> Model:
+    nodes = [node("Gemm", "x w", "h"), node("Softmax", "h", "y")]
+    return loaded(model(nodes, [value("x", 1, 64)], ["y"], [weight("w", 64, 1000)]))
+
+
+def test_what_has_no_block_form_goes_by_rates() -> None:
+    """Softmax: special functions and other arithmetic at 0.083 of the engine's rates."""
+    est = catalogue_estimate(softmax(), "ethos_u55_128", precision="int8")
+    (row,) = [i for i, form in enumerate(est.work.maps.forms) if form is Form.NONE]
+    cycles = est.work.vector_ops[row] / 16 + est.work.special_ops[row]
+    assert est.cost.compute_s[row] == pytest.approx(cycles / 0.083 / 500e6)
+
+
+def test_images_run_one_after_the_other() -> None:
+    one, four = (catalogue_estimate(load_model("ds_cnn", batch=b), "ethos_u55_128", precision="int8") for b in (1, 4))
+    assert one.cost.compute_s[:-1] * 4 == pytest.approx(four.cost.compute_s[:-1])  # the classifier is a vector of four columns
+    assert one.cost.compute_s[-1] < four.cost.compute_s[-1]
+
+
+def test_sixteen_bits_take_two_cycles_for_one() -> None:
+    spec = load_hardware("ethos_u55_128")
+    shape = machine_of(spec).engines[0]
+    assert blocks._cycles_per_s(shape, "int8") == 2 * blocks._cycles_per_s(shape, "int16") == 500e6
+
+
+def test_blocks_are_chosen_once_for_a_sweep() -> None:
+    """They depend on shapes and geometry, not on bandwidths."""
+    machine, software = machine_of(load_hardware("ethos_u55_128")), load_runtime("ethosu")
+    work = prepare(load_model("resnet8"), "int8", software.fusion).work
+    limits = limits_of(software, machine)
+    blocks.plan_of.cache_clear()
+    for factor in np.linspace(1, 2, 5):
+        near, far = machine.memories
+        faster = replace(near, read_bytes_per_s=near.read_bytes_per_s * factor)
+        swept = replace(machine, memories=(faster, far))
+        cost_table(work, swept, limits, place(work, swept, limits.profiles))
+    assert blocks.plan_of.cache_info().misses == 1
