@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.geometry import utilisation
+from simulator.cost.geometry import padded_share, utilisation
 from simulator.cost.limits import Limits
 from simulator.machine.figures import Number
 from simulator.machine.geometry import Core
@@ -54,16 +54,24 @@ def filled_share(work: WorkTable, limits: Limits, placement: tuple[EngineParams,
 def instructions_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
     """Seconds of the instructions beside the arithmetic: loads and unpacking for MACs, loop ends for output elements.
 
-    (MACs · i · 4 B / register width + outputs · o) / (issue · clock · cores), i and o those of the runtime.
+    (MACs · i · 4 B / register width + outputs · o) / (issue · clock · cores), i and o those of the runtime. Padded input
+    channels are loaded like others.
     """
-    per_mac = gather(placement, work, lambda e, _, kind: _instructions_s(e, kind, limits)[0])
-    per_output = gather(placement, work, lambda e, _, kind: _instructions_s(e, kind, limits)[1])
-    return np.asarray(work.macs * per_mac + work.outputs * per_output)
+    per_mac = gather(placement, work, lambda e, rate, kind: _instructions_s(e, rate, kind, limits)[0])
+    per_output = gather(placement, work, lambda e, rate, kind: _instructions_s(e, rate, kind, limits)[1])
+    multiple = gather(placement, work, lambda e, *_: _input_multiple(e, limits))
+    return np.asarray(work.macs / padded_share(work, multiple) * per_mac + work.outputs * per_output)
 
 
-def _instructions_s(engine: EngineParams, kind: Kind, limits: Limits) -> tuple[Number, Number]:
+def _input_multiple(engine: EngineParams, limits: Limits) -> Number:
+    """What the runtime pads input channels to."""
+    figure = limits.of(engine).input_multiple
+    return figure.value if figure else 1.0
+
+
+def _instructions_s(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> tuple[Number, Number]:
     """Seconds for a MAC and for an output element; none on engines that are no cores or whose clock is not given."""
-    per_mac, per_output = limits.of(engine).instructions_of(kind)
+    per_mac, per_output = limits.of(engine).instructions_of(kind, engine.native(rate) or rate)
     shape = engine.shape
     if not isinstance(shape, Core) or engine.clock_hz is None:
         return 0.0, 0.0
@@ -83,7 +91,7 @@ def _mac_rate(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Nu
     if limits.ideal:
         return peak
     profile = limits.of(engine)
-    efficiency = profile.efficiency_of(kind)
+    efficiency = profile.efficiency_of(kind, native)
     if kind in profile.on_vector:
         return np.minimum(engine.vector_rate(rate), peak) * engine.sustained * efficiency
     if not limits.measured:

@@ -5,13 +5,21 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from simulator.machine import figures as f
-from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Strict
+from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Rate, Strict
 from simulator.ops.work import Kind
 
 Fallback = Literal["per_op", "first_unsupported"]
 
 
-class Profile(Strict):
+class Costs(Strict):
+    """What a kernel class takes: the share of the peak it reaches, and the instructions beside its arithmetic."""
+
+    efficiency: dict[Kind | Literal["default"], f.Ratio] = {}
+    instructions: dict[Kind | Literal["default"], f.Instructions] = {}
+    output_instructions: dict[Kind | Literal["default"], f.Instructions] = {}
+
+
+class Profile(Costs):
     """How a runtime uses one kind of engine.
 
     `overlap` is the share θ of the shorter of compute and memory time that hides behind the longer one within a
@@ -22,8 +30,9 @@ class Profile(Strict):
 
     MACs of the classes `on_vector` run on the vector unit, of whose rate the efficiency then is. What the kernels need
     beside their MACs: `instructions` for each MAC (loads, unpacking; for registers of 4 bytes), `output_instructions`
-    for each output element (loop entry, requantization). What they pad: input channels to `input_multiple`, the depth k
-    of a tile by `prologue_k` steps.
+    for each output element (loop entry, requantization); `by_type` has other figures for kernels in an element type
+    (floating point is not unpacked and not requantized), efficiencies too where it names any. What they pad: input
+    channels of a convolution to `input_multiple`, the depth k of a tile by `prologue_k` steps.
     """
 
     overlap: f.Fraction
@@ -32,8 +41,7 @@ class Profile(Strict):
     bandwidth: f.Ratio
     resident: f.Fraction | None = None  # all of it
     on_vector: tuple[Kind, ...] = ()
-    instructions: dict[Kind | Literal["default"], f.Instructions] = {}
-    output_instructions: dict[Kind | Literal["default"], f.Instructions] = {}
+    by_type: dict[Rate, Costs] = {}
     input_multiple: f.Count | None = None
     prologue_k: f.Count | None = None
     cache_exposed: dict[Kind | Literal["default"], f.Fraction] = {}  # all of it
@@ -45,16 +53,17 @@ class Profile(Strict):
     @model_validator(mode="after")
     def _fractions(self) -> Self:
         shares = ("overlap", "efficiency", "vector_efficiency", "bandwidth", "resident", "cache_exposed")
-        above = [path for path, figure in self.figures() if figure.value > 1 and path.split(".")[0] in shares]
+        above = [path for path, figure in self.figures() if figure.value > 1 and not {*path.split(".")}.isdisjoint(shares)]
         if above:
             raise ValueError(f"{', '.join(above)} above 1: efficiencies count against the peak at the highest clock")
         if "default" not in self.efficiency:
             raise ValueError("efficiency needs a 'default' for kernel classes it does not name")
         return self
 
-    def efficiency_of(self, kind: Kind) -> float:
-        """Fraction of the peak that kernels of this class reach."""
-        figure = self.efficiency.get(kind) or self.efficiency["default"]
+    def efficiency_of(self, kind: Kind, rate: str) -> float:
+        """Fraction of the peak that kernels of this class reach in an element type."""
+        own = self._of(rate).efficiency or self.efficiency
+        figure = own.get(kind) or own.get("default") or self.efficiency["default"]
         return figure.value
 
     def cache_exposed_of(self, kind: Kind) -> float:
@@ -62,11 +71,15 @@ class Profile(Strict):
         figure = self.cache_exposed.get(kind) or self.cache_exposed.get("default")
         return figure.value if figure else 1.0
 
-    def instructions_of(self, kind: Kind) -> tuple[float, float]:
-        """Instructions beside the arithmetic in kernels of this class: for each MAC, for each output element."""
-        found = (table.get(kind) or table.get("default") for table in (self.instructions, self.output_instructions))
+    def instructions_of(self, kind: Kind, rate: str) -> tuple[float, float]:
+        """Instructions beside the arithmetic of a kernel class in an element type: for each MAC, for each output element."""
+        own = self._of(rate)
+        found = (table.get(kind) or table.get("default") for table in (own.instructions, own.output_instructions))
         per_mac, per_output = (figure.value if figure else 0.0 for figure in found)
         return per_mac, per_output
+
+    def _of(self, rate: str) -> Costs:
+        return next((costs for name, costs in self.by_type.items() if name == rate), self)
 
     @property
     def resident_share(self) -> float:
