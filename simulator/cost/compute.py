@@ -54,8 +54,8 @@ def filled_share(work: WorkTable, limits: Limits, placement: tuple[EngineParams,
 def instructions_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
     """Seconds of the instructions beside the arithmetic: loads and unpacking for MACs, loop ends for output elements.
 
-    (MACs · i · 4 B / register width + outputs · o) / (issue · clock · cores), i and o those of the runtime. Padded input
-    channels are loaded like others.
+    (MACs · i · 4 B / register width + outputs · o) / (issue · clock · cores), i and o those of the runtime, which may also
+    leave issue slots empty. Padded input channels are loaded like others.
     """
     per_mac = gather(placement, work, lambda e, rate, kind: _instructions_s(e, rate, kind, limits)[0])
     per_output = gather(placement, work, lambda e, rate, kind: _instructions_s(e, rate, kind, limits)[1])
@@ -71,11 +71,12 @@ def _input_multiple(engine: EngineParams, limits: Limits) -> Number:
 
 def _instructions_s(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> tuple[Number, Number]:
     """Seconds for a MAC and for an output element; none on engines that are no cores or whose clock is not given."""
-    per_mac, per_output = limits.of(engine).instructions_of(kind, engine.native(rate) or rate)
-    shape = engine.shape
+    profile, shape = limits.of(engine), engine.shape
+    per_mac, per_output = profile.instructions_of(kind, engine.native(rate) or rate)
     if not isinstance(shape, Core) or engine.clock_hz is None:
         return 0.0, 0.0
-    per_s = shape.issue * engine.clock_hz * engine.sustained * engine.units
+    issue = np.minimum(shape.issue, profile.issue.value) if profile.issue else shape.issue
+    per_s = issue * engine.clock_hz * engine.sustained * engine.units
     return per_mac * 4.0 / shape.width_bytes / per_s, per_output / per_s
 
 
@@ -91,7 +92,7 @@ def _mac_rate(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Nu
     if limits.ideal:
         return peak
     profile = limits.of(engine)
-    efficiency = profile.efficiency_of(kind, native)
+    efficiency = profile.efficiency_of(kind)
     if kind in profile.on_vector:
         return np.minimum(engine.vector_rate(rate), peak) * engine.sustained * efficiency
     if not limits.measured:

@@ -11,15 +11,14 @@ from simulator.ops.work import Kind
 Fallback = Literal["per_op", "first_unsupported"]
 
 
-class Costs(Strict):
-    """What a kernel class takes: the share of the peak it reaches, and the instructions beside its arithmetic."""
+class Instructions(Strict):
+    """Instructions beside the arithmetic, by kernel class: for each MAC, for each output element."""
 
-    efficiency: dict[Kind | Literal["default"], f.Ratio] = {}
     instructions: dict[Kind | Literal["default"], f.Instructions] = {}
     output_instructions: dict[Kind | Literal["default"], f.Instructions] = {}
 
 
-class Profile(Costs):
+class Profile(Instructions):
     """How a runtime uses one kind of engine.
 
     `overlap` is the share θ of the shorter of compute and memory time that hides behind the longer one within a
@@ -31,8 +30,9 @@ class Profile(Costs):
     MACs of the classes `on_vector` run on the vector unit, of whose rate the efficiency then is. What the kernels need
     beside their MACs: `instructions` for each MAC (loads, unpacking; for registers of 4 bytes), `output_instructions`
     for each output element (loop entry, requantization); `by_type` has other figures for kernels in an element type
-    (floating point is not unpacked and not requantized), efficiencies too where it names any. What they pad: input
-    channels of a convolution to `input_multiple`, the depth k of a tile by `prologue_k` steps.
+    (floating point is not unpacked and not requantized), `issue` is how many of them a cycle the order of the code allows
+    at most. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile by
+    `prologue_k` steps.
     """
 
     overlap: f.Fraction
@@ -41,7 +41,8 @@ class Profile(Costs):
     bandwidth: f.Ratio
     resident: f.Fraction | None = None  # all of it
     on_vector: tuple[Kind, ...] = ()
-    by_type: dict[Rate, Costs] = {}
+    by_type: dict[Rate, Instructions] = {}
+    issue: f.Count | None = None  # as many as the core issues
     input_multiple: f.Count | None = None
     prologue_k: f.Count | None = None
     cache_exposed: dict[Kind | Literal["default"], f.Fraction] = {}  # all of it
@@ -60,10 +61,9 @@ class Profile(Costs):
             raise ValueError("efficiency needs a 'default' for kernel classes it does not name")
         return self
 
-    def efficiency_of(self, kind: Kind, rate: str) -> float:
-        """Fraction of the peak that kernels of this class reach in an element type."""
-        own = self._of(rate).efficiency or self.efficiency
-        figure = own.get(kind) or own.get("default") or self.efficiency["default"]
+    def efficiency_of(self, kind: Kind) -> float:
+        """Fraction of the peak that kernels of this class reach."""
+        figure = self.efficiency.get(kind) or self.efficiency["default"]
         return figure.value
 
     def cache_exposed_of(self, kind: Kind) -> float:
@@ -73,18 +73,26 @@ class Profile(Costs):
 
     def instructions_of(self, kind: Kind, rate: str) -> tuple[float, float]:
         """Instructions beside the arithmetic of a kernel class in an element type: for each MAC, for each output element."""
-        own = self._of(rate)
+        own = next((table for name, table in self.by_type.items() if name == rate), self)
         found = (table.get(kind) or table.get("default") for table in (own.instructions, own.output_instructions))
         per_mac, per_output = (figure.value if figure else 0.0 for figure in found)
         return per_mac, per_output
-
-    def _of(self, rate: str) -> Costs:
-        return next((costs for name, costs in self.by_type.items() if name == rate), self)
 
     @property
     def resident_share(self) -> float:
         """Share of caches and staging memories in which tensors stay."""
         return self.resident.value if self.resident else 1.0
+
+
+class InPlace(Strict):
+    """What a runtime writes over an input that nothing reads afterwards.
+
+    `elementwise`: the result of element-wise operators. `depthwise`: that of a depthwise convolution, with one `channel` of
+    the result, or as many `rows` of it as the window is high, as scratch; or it makes a `copy`.
+    """
+
+    elementwise: bool = False
+    depthwise: Literal["copy", "channel", "rows"] = "copy"
 
 
 class RuntimeSpec(Strict):
@@ -93,7 +101,7 @@ class RuntimeSpec(Strict):
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
     peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.
     `fallback` is what follows an operator that an engine does not run: `per_op`, only that one goes to the next engine;
-    `first_unsupported`, it and all that runs after it.
+    `first_unsupported`, it and all that runs after it. `in_place` is what the planner of its memory saves.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -105,6 +113,7 @@ class RuntimeSpec(Strict):
     measured_limits: bool = True
     geometry: bool = True
     fallback: Fallback = "per_op"
+    in_place: InPlace = InPlace()
     profiles: dict[EngineKind | Literal["default"], Profile] = Field(min_length=1)
     sources: dict[str, str] = {}
 
