@@ -19,13 +19,14 @@ from simulator.kernels.partition import EVERY_FUSION, partition
 from simulator.kernels.support import Supported, kernel_refusals, op_refusals
 from simulator.machine.figures import Number
 from simulator.machine.params import SPECIAL_SHARE, Machine, machine_of, require_rate
-from simulator.machine.runtime import RuntimeSpec
+from simulator.machine.runtime import InPlace, RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prepared
 from simulator.schedule.branches import Branches, branches_of
-from simulator.schedule.memory import fit, occupancy, together
+from simulator.schedule.conventions import occupancy_in_place
+from simulator.schedule.memory import fit, together
 from simulator.schedule.overlap import IN_ORDER, POLICIES, Terms
 from simulator.schedule.placement import Placement, engine_sets, fallback_notes, place, placements
 from simulator.transform.precision import PRECISIONS, precision_of, with_precision
@@ -36,15 +37,21 @@ Array = NDArray[np.float64]
 
 
 @lru_cache(maxsize=64)
-def prepare(model: Model, precision: str | None, fusion: tuple[str, ...], supported: Supported = ()) -> Prepared:
+def prepare(
+    model: Model,
+    precision: str | None,
+    fusion: tuple[str, ...],
+    supported: Supported = (),
+    in_place: InPlace = InPlace(),  # noqa: B008  frozen
+) -> Prepared:
     """Kernels and work of a model; kept, since the same model is often held against several machines.
 
-    `supported` is what those engines run that do not run everything.
+    `supported` is what those engines run that do not run everything, `in_place` what is written over its input.
     """
     graph = with_precision(model.graph, precision) if precision else model.graph
     refused = op_refusals(graph, supported)
     kernels, works = partition(graph, fusion, refused)
-    live = occupancy(graph, kernels)
+    live = occupancy_in_place(graph, kernels, in_place)
     work = work_table(graph, kernels, works, footprint(graph, kernels, live.peak_bytes))
     if precision and PRECISIONS[precision].math:
         work = _with_math(work, PRECISIONS[precision].math or "")
@@ -77,7 +84,7 @@ def estimate(
         precision_of(precision)
     machine = machine_of(hardware)
     limits = limits_of(runtime, machine)
-    prepared = prepare(model, precision, runtime.fusion, _supported(hardware, limits.profiles))
+    prepared = prepare(model, precision, runtime.fusion, _supported(hardware, limits.profiles), runtime.in_place)
     widened = require_rate(machine, prepared.work.mac_rates, precision)
     placement = place(prepared.work, machine, limits.profiles, runtime.fallback)
     parts = _parts(prepared, machine, placement)

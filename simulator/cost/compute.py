@@ -6,7 +6,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.geometry import utilisation
+from simulator.cost.geometry import padded_share, utilisation
 from simulator.cost.limits import Limits
 from simulator.machine.figures import Number
 from simulator.machine.geometry import Core
@@ -24,7 +24,7 @@ def compute_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ..
     found = [seconds for seconds, count in zip(units, counts, strict=True) if count.any()]
     if limits.ideal:
         return np.asarray(reduce(np.maximum, found, np.zeros(len(work))))
-    if any(profile.instructions or profile.output_instructions for profile in limits.profiles.values()):
+    if any(p.instructions or p.output_instructions or p.by_type for p in limits.profiles.values()):
         found.append(instructions_s(work, limits, placement))
     return reduce(np.add, found) if found else np.zeros(len(work))
 
@@ -64,20 +64,29 @@ def filled_share(work: WorkTable, limits: Limits, placement: tuple[EngineParams,
 def instructions_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
     """Seconds of the instructions beside the arithmetic: loads and unpacking for MACs, loop ends for output elements.
 
-    (MACs · i · 4 B / register width + outputs · o) / (issue · clock · cores), i and o those of the runtime.
+    (MACs · i · 4 B / register width + outputs · o) / (issue · clock · cores), i and o those of the runtime, which may also
+    leave issue slots empty. Padded input channels are loaded like others.
     """
-    per_mac = by_class(placement, work, lambda e, _, kind: _instructions_s(e, kind, limits)[0])
-    per_output = by_class(placement, work, lambda e, _, kind: _instructions_s(e, kind, limits)[1])
-    return np.asarray(work.macs * per_mac + work.outputs * per_output)
+    per_mac = by_class(placement, work, lambda e, rate, kind: _instructions_s(e, rate, kind, limits)[0])
+    per_output = by_class(placement, work, lambda e, rate, kind: _instructions_s(e, rate, kind, limits)[1])
+    multiple = by_engine(placement, work, lambda e, _: _input_multiple(e, limits))
+    return np.asarray(work.macs / padded_share(work, multiple) * per_mac + work.outputs * per_output)
 
 
-def _instructions_s(engine: EngineParams, kind: Kind, limits: Limits) -> tuple[Number, Number]:
+def _input_multiple(engine: EngineParams, limits: Limits) -> Number:
+    """What the runtime pads input channels to."""
+    figure = limits.of(engine).input_multiple
+    return figure.value if figure else 1.0
+
+
+def _instructions_s(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> tuple[Number, Number]:
     """Seconds for a MAC and for an output element; none on engines that are no cores or whose clock is not given."""
-    per_mac, per_output = limits.of(engine).instructions_of(kind)
-    shape = engine.shape
+    profile, shape = limits.of(engine), engine.shape
+    per_mac, per_output = profile.instructions_of(kind, engine.native(rate) or rate)
     if not isinstance(shape, Core) or engine.clock_hz is None:
         return 0.0, 0.0
-    per_s = shape.issue * engine.clock_hz * engine.sustained * engine.units
+    issue = np.minimum(shape.issue, profile.issue.value) if profile.issue else shape.issue
+    per_s = issue * engine.clock_hz * engine.sustained * engine.units
     return per_mac * 4.0 / shape.width_bytes / per_s, per_output / per_s
 
 

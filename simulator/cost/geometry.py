@@ -21,10 +21,19 @@ Array = NDArray[np.float64]
 def utilisation(work: WorkTable, engine: EngineParams, profile: Profile, rate: str) -> Array:
     """Share of the peak in an element type that the shapes of the products leave.
 
-    A product without input channels to spare is also padded to the runtime's `input_multiple`.
+    A convolution without input channels to spare is also padded to the runtime's `input_multiple`.
     """
-    padded = lanes.lane_utilisation(work.channels, profile.input_multiple.value) if profile.input_multiple else 1.0
+    padded = padded_share(work, profile.input_multiple.value if profile.input_multiple else 1.0)
     return np.asarray(_shape_share(work, engine.shape, engine.units, profile, rate) * padded)
+
+
+def padded_share(work: WorkTable, multiple: Number) -> Array:
+    """Share of MACs that are useful when the input channels of convolutions are padded to a multiple.
+
+    Those with groups are left as they are: their kernels work along the groups.
+    """
+    whole = np.array([kind is Kind.CONV for kind in work.kinds], np.bool_)
+    return np.where(whole, lanes.lane_utilisation(work.channels, multiple), 1.0)
 
 
 def _shape_share(work: WorkTable, shape: Shape, units: Number, profile: Profile, rate: str) -> Array | float:

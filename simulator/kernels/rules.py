@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from simulator.graph.types import Op
-from simulator.ops.work import MAC_KINDS, Kind, Work
+from simulator.ops.work import CONVOLUTIONS, MAC_KINDS, Kind, Work
 
 
 class Partition(Protocol):
@@ -165,6 +165,42 @@ def norm(partition: Partition, index: int) -> int | None:
         if _same_size(partition, index, feed) and partition.kernel_kinds(kernel) <= _ELEMENTWISE:
             return kernel
     return None
+
+
+@fusion("pad")
+def pad(partition: Partition, index: int) -> int | None:
+    """A convolution joins the zero padding that is made for it alone: its loops stop at the edge instead."""
+    if partition.kind(index) not in CONVOLUTIONS:
+        return None
+    before = index
+    for _ in range(2):  # the padded tensor of a quantized network may be rounded once more
+        feeds = partition.feeds_from(before)
+        if len(feeds) != 1 or not partition.is_only_reader(before, feeds[0]):
+            return None
+        before = feeds[0]
+        if _pads_with_a_constant(partition.op(before)):
+            kernel = partition.kernel_of(before)
+            return kernel if partition.kernel_kinds(kernel) <= {Kind.COPY, Kind.CAST} else None
+        if partition.op(before).op_type != "QuantizeLinear":
+            return None
+    return None
+
+
+def _pads_with_a_constant(op: Op) -> bool:
+    return op.op_type == "Pad" and op.attrs.get("mode", "constant") in ("constant", b"constant")
+
+
+@fusion("pool")
+def pool(partition: Partition, index: int) -> int | None:
+    """A pool joins the convolution that alone feeds it: the kernel keeps as many rows as the window is high."""
+    if partition.op(index).op_type not in ("MaxPool", "AveragePool"):
+        return None
+    feeds = partition.feeds_from(index)
+    if len(feeds) != 1 or not partition.is_only_reader(index, feeds[0]):
+        return None
+    kernel = partition.kernel_of(feeds[0])
+    kinds = partition.kernel_kinds(kernel)
+    return kernel if kinds & CONVOLUTIONS and Kind.POOL not in kinds else None
 
 
 @fusion("quantize")

@@ -5,13 +5,20 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from simulator.machine import figures as f
-from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Strict
+from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Rate, Strict
 from simulator.ops.work import Kind
 
 Fallback = Literal["per_op", "first_unsupported"]
 
 
-class Profile(Strict):
+class Instructions(Strict):
+    """Instructions beside the arithmetic, by kernel class: for each MAC, for each output element."""
+
+    instructions: dict[Kind | Literal["default"], f.Instructions] = {}
+    output_instructions: dict[Kind | Literal["default"], f.Instructions] = {}
+
+
+class Profile(Instructions):
     """How a runtime uses one kind of engine.
 
     `overlap` is the share θ of the shorter of compute and memory time that hides behind the longer one within a
@@ -22,8 +29,10 @@ class Profile(Strict):
 
     MACs of the classes `on_vector` run on the vector unit, of whose rate the efficiency then is. What the kernels need
     beside their MACs: `instructions` for each MAC (loads, unpacking; for registers of 4 bytes), `output_instructions`
-    for each output element (loop entry, requantization). What they pad: input channels to `input_multiple`, the depth k
-    of a tile by `prologue_k` steps.
+    for each output element (loop entry, requantization); `by_type` has other figures for kernels in an element type
+    (floating point is not unpacked and not requantized), `issue` is how many of them a cycle the order of the code allows
+    at most. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile by
+    `prologue_k` steps.
     """
 
     overlap: f.Fraction
@@ -32,8 +41,8 @@ class Profile(Strict):
     bandwidth: f.Ratio
     resident: f.Fraction | None = None  # all of it
     on_vector: tuple[Kind, ...] = ()
-    instructions: dict[Kind | Literal["default"], f.Instructions] = {}
-    output_instructions: dict[Kind | Literal["default"], f.Instructions] = {}
+    by_type: dict[Rate, Instructions] = {}
+    issue: f.Count | None = None  # as many as the core issues
     input_multiple: f.Count | None = None
     prologue_k: f.Count | None = None
     cache_exposed: dict[Kind | Literal["default"], f.Fraction] = {}  # all of it
@@ -45,7 +54,7 @@ class Profile(Strict):
     @model_validator(mode="after")
     def _fractions(self) -> Self:
         shares = ("overlap", "efficiency", "vector_efficiency", "bandwidth", "resident", "cache_exposed")
-        above = [path for path, figure in self.figures() if figure.value > 1 and path.split(".")[0] in shares]
+        above = [path for path, figure in self.figures() if figure.value > 1 and not {*path.split(".")}.isdisjoint(shares)]
         if above:
             raise ValueError(f"{', '.join(above)} above 1: efficiencies count against the peak at the highest clock")
         if "default" not in self.efficiency:
@@ -62,9 +71,10 @@ class Profile(Strict):
         figure = self.cache_exposed.get(kind) or self.cache_exposed.get("default")
         return figure.value if figure else 1.0
 
-    def instructions_of(self, kind: Kind) -> tuple[float, float]:
-        """Instructions beside the arithmetic in kernels of this class: for each MAC, for each output element."""
-        found = (table.get(kind) or table.get("default") for table in (self.instructions, self.output_instructions))
+    def instructions_of(self, kind: Kind, rate: str) -> tuple[float, float]:
+        """Instructions beside the arithmetic of a kernel class in an element type: for each MAC, for each output element."""
+        own = next((table for name, table in self.by_type.items() if name == rate), self)
+        found = (table.get(kind) or table.get("default") for table in (own.instructions, own.output_instructions))
         per_mac, per_output = (figure.value if figure else 0.0 for figure in found)
         return per_mac, per_output
 
@@ -74,13 +84,24 @@ class Profile(Strict):
         return self.resident.value if self.resident else 1.0
 
 
+class InPlace(Strict):
+    """What a runtime writes over an input that nothing reads afterwards.
+
+    `elementwise`: the result of element-wise operators. `depthwise`: that of a depthwise convolution, with one `channel` of
+    the result, or as many `rows` of it as the window is high, as scratch; or it makes a `copy`.
+    """
+
+    elementwise: bool = False
+    depthwise: Literal["copy", "channel", "rows"] = "copy"
+
+
 class RuntimeSpec(Strict):
     """How a runtime cuts the graph into kernels (`fusion` names rules of simulator/kernels), and its profiles.
 
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
     peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.
     `fallback` is what follows an operator that an engine does not run: `per_op`, only that one goes to the next engine;
-    `first_unsupported`, it and all that runs after it.
+    `first_unsupported`, it and all that runs after it. `in_place` is what the planner of its memory saves.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -92,6 +113,7 @@ class RuntimeSpec(Strict):
     measured_limits: bool = True
     geometry: bool = True
     fallback: Fallback = "per_op"
+    in_place: InPlace = InPlace()
     profiles: dict[EngineKind | Literal["default"], Profile] = Field(min_length=1)
     sources: dict[str, str] = {}
 

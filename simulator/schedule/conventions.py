@@ -20,9 +20,10 @@ from simulator.graph.graph import Graph
 from simulator.graph.types import Role, TensorSpec
 from simulator.kernels.partition import view_source
 from simulator.kernels.types import Kernel
+from simulator.machine.runtime import InPlace
 from simulator.ops.registry import find_rule
 from simulator.ops.work import Kind
-from simulator.schedule.memory import lifetimes
+from simulator.schedule.memory import Occupancy, lifetimes, occupancy
 
 Convention = Literal["in_out", "liveness", "liveness_in_place"]
 CONVENTIONS: Final[Mapping[Convention, str]] = {
@@ -153,6 +154,14 @@ def peak(graph: Graph, kernels: Sequence[Kernel], convention: Convention) -> Pea
     if convention == "in_out":
         return in_out(graph, kernels)
     return liveness(graph, kernels, IN_PLACE if convention == "liveness_in_place" else NO_ALIASING, convention)
+
+
+def occupancy_in_place(graph: Graph, kernels: Sequence[Kernel], in_place: InPlace) -> Occupancy:
+    """What is alive while each kernel runs under a runtime that writes some results over their inputs."""
+    if in_place == InPlace():
+        return occupancy(graph, kernels)
+    found = liveness(graph, kernels, Aliasing(in_place.elementwise, in_place.depthwise))
+    return Occupancy(found.live_bytes.astype(np.float64), found.at, tuple(t.spec for t in found.culprits))
 
 
 def naive_bytes(graph: Graph, kernels: Sequence[Kernel]) -> int:

@@ -1,0 +1,70 @@
+"""Instructions beside the arithmetic: counts worked out by hand on one convolution."""
+
+from typing import Any
+
+import pytest
+from support.graphs import loaded, model, node, value, weight
+from support.machines import hardware, runtime
+
+from simulator.estimator import estimate
+
+CLOCK = 100e6
+SIDE, OUT, TAPS = 16, 8, 9
+
+
+def cycles(channels: int, precision: str | None = None, *, core: dict[str, Any] | None = None, **profile: Any) -> float:
+    """Cycles of a 3 × 3 convolution to 8 channels of 16 × 16, without memory time."""
+    engine = {
+        "id": "core", "kind": "simd", "clock": "100 MHz", "peak": {"fp32": "1 MAC/cycle", "int8": "2 MAC/cycle"},
+        "vector": {"fp32": "1 TOP/s"}, "geometry": {"kind": "core", **(core or {})},
+    }  # fmt: skip
+    spec = hardware(bandwidth="1e6 TB/s", engines=[engine])
+    nodes = [node("Conv", "x w", "y", pads=[1, 1, 1, 1])]
+    network = loaded(model(nodes, [value("x", 1, channels, SIDE, SIDE)], ["y"], [weight("w", OUT, channels, 3, 3)]))
+    return float(estimate(network, spec, runtime(**profile), precision=precision).kernel_s.sum()) * CLOCK
+
+
+def macs(channels: int) -> int:
+    return SIDE * SIDE * OUT * TAPS * channels
+
+
+OUTPUTS = SIDE * SIDE * OUT
+COUNTS = {"instructions": {"default": 1.5}, "output_instructions": {"conv": 10}}
+
+
+def test_instructions_come_beside_the_macs() -> None:
+    assert cycles(4, **COUNTS) == pytest.approx(macs(4) * 2.5 + OUTPUTS * 10)
+
+
+def test_two_issue_slots_halve_them_and_wide_registers_load_more() -> None:
+    assert cycles(4, core={"issue": 2}, **COUNTS) == pytest.approx(macs(4) * 1.75 + OUTPUTS * 5)
+    assert cycles(4, core={"issue": 2, "width": "8 B"}, **COUNTS) == pytest.approx(macs(4) * 1.375 + OUTPUTS * 5)
+
+
+@pytest.mark.parametrize(("issue", "slots"), [(1, 1), (1.5, 1.5), (4, 2)])
+def test_code_may_leave_issue_slots_empty_but_gets_no_more(issue: float, slots: float) -> None:
+    assert cycles(4, core={"issue": 2}, issue=issue, **COUNTS) == pytest.approx(
+        macs(4) * (1 + 1.5 / slots) + OUTPUTS * 10 / slots
+    )
+
+
+def test_an_element_type_may_have_counts_of_its_own() -> None:
+    own = {"fp32": {"instructions": {"default": 2}, "output_instructions": {"default": 3}}}
+    assert cycles(4, by_type=own, **COUNTS) == pytest.approx(macs(4) * 3 + OUTPUTS * 3)
+    assert cycles(4, "int8", by_type=own, **COUNTS) == pytest.approx(macs(4) * 2 + OUTPUTS * 10)
+    assert cycles(4, by_type={"fp32": {}}, **COUNTS) == pytest.approx(macs(4))
+
+
+@pytest.mark.parametrize(("channels", "paid"), [(1, 4), (3, 4), (4, 4), (6, 8)])
+def test_padded_channels_are_loaded_and_multiplied(channels: int, paid: int) -> None:
+    assert cycles(channels, input_multiple=4, **COUNTS) == pytest.approx(macs(paid) * 2.5 + OUTPUTS * 10)
+
+
+def test_groups_are_not_padded() -> None:
+    """The one input channel of a depthwise convolution lies beside those of the other groups."""
+    engine = {"id": "core", "kind": "simd", "clock": "100 MHz", "peak": {"fp32": "1 MAC/cycle"}, "geometry": {"kind": "core"}}
+    spec = hardware(bandwidth="1e6 TB/s", engines=[engine])
+    nodes = [node("Conv", "x w", "y", pads=[1, 1, 1, 1], group=8)]
+    network = loaded(model(nodes, [value("x", 1, 8, SIDE, SIDE)], ["y"], [weight("w", 8, 1, 3, 3)]))
+    found = estimate(network, spec, runtime(input_multiple=4, **COUNTS)).kernel_s.sum() * CLOCK
+    assert found == pytest.approx(SIDE * SIDE * 8 * TAPS * 2.5)
