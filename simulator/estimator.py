@@ -26,6 +26,7 @@ from simulator.schedule.branches import branches_of
 from simulator.schedule.memory import fit, occupancy, together
 from simulator.schedule.overlap import POLICIES, Terms
 from simulator.schedule.placement import Placement, engine_sets, fallback_notes, place, placements
+from simulator.transform.added import with_added
 from simulator.transform.precision import PRECISIONS, precision_of, with_precision
 from simulator.units import format_si
 from simulator.workload import WorkTable, footprint, work_table
@@ -34,12 +35,15 @@ Array = NDArray[np.float64]
 
 
 @lru_cache(maxsize=64)
-def prepare(model: Model, precision: str | None, fusion: tuple[str, ...], supported: Supported = ()) -> Prepared:
+def prepare(
+    model: Model, precision: str | None, fusion: tuple[str, ...], supported: Supported = (), adds: tuple[str, ...] = ()
+) -> Prepared:
     """Kernels and work of a model; kept, since the same model is often held against several machines.
 
-    `supported` is what those engines run that do not run everything.
+    `supported` is what those engines run that do not run everything, `adds` what the runtime runs beside the file.
     """
-    graph = with_precision(model.graph, precision) if precision else model.graph
+    graph = with_added(model.graph, adds)
+    graph = with_precision(graph, precision) if precision else graph
     refused = op_refusals(graph, supported)
     kernels, works = partition(graph, fusion, refused)
     live = occupancy(graph, kernels)
@@ -75,7 +79,7 @@ def estimate(
         precision_of(precision)
     machine = machine_of(hardware)
     limits = limits_of(runtime, machine)
-    prepared = prepare(model, precision, runtime.fusion, _supported(hardware, limits.profiles))
+    prepared = prepare(model, precision, runtime.fusion, _supported(hardware, limits.profiles), runtime.adds)
     widened = require_rate(machine, prepared.work.mac_rates, precision)
     placement = place(prepared.work, machine, limits.profiles, runtime.fallback)
     parts = _parts(prepared, machine, placement)

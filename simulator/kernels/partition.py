@@ -165,6 +165,11 @@ class Partitioner:
         """Elements of its first output."""
         return self.graph.tensors[self.graph.ops[index].outputs[0]].elements
 
+    def adds_vector(self, index: int) -> bool:
+        """Whether one of its inputs is a weight of one dimension."""
+        specs = (self.graph.tensors[name] for name in self.graph.ops[index].inputs if name)
+        return any(spec.role is Role.WEIGHT and spec.rank == 1 for spec in specs)
+
     def kernel_kinds(self, kernel: int) -> frozenset[Kind]:
         """Kernel classes of the operators in a kernel."""
         return frozenset(self.kind_sets[kernel])

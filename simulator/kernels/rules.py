@@ -39,6 +39,9 @@ class Partition(Protocol):
     def elements(self, index: int) -> int:
         """Output elements of operator `index`."""
 
+    def adds_vector(self, index: int) -> bool:
+        """Whether one of its inputs is a weight of one dimension."""
+
     def kernel_kinds(self, kernel: int) -> frozenset[Kind]:
         """Kernel classes of the operators in a kernel."""
 
@@ -89,6 +92,17 @@ def _mac_epilogue(partition: Partition, index: int) -> int | None:
         return None
     kernel = partition.producers(index)[0]
     return kernel if partition.kernel_kinds(kernel) & MAC_KINDS else None
+
+
+@fusion("linear_bias")
+def linear_bias(partition: Partition, index: int) -> int | None:
+    """An addition of a vector of weights joins the matrix product that alone feeds it: a library adds it for nothing."""
+    if partition.op(index).op_type != "Add" or not partition.adds_vector(index):
+        return None
+    feeds = partition.feeds_from(index)
+    if len(feeds) != 1 or partition.kind(feeds[0]) is not Kind.GEMM or not partition.is_only_reader(index, feeds[0]):
+        return None
+    return partition.kernel_of(feeds[0])
 
 
 @fusion("residual")

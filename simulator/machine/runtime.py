@@ -9,6 +9,7 @@ from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Strict
 from simulator.ops.work import Kind
 
 Fallback = Literal["per_op", "first_unsupported"]
+Added = Literal["batch_norm", "bias"]
 
 
 class Profile(Strict):
@@ -77,6 +78,9 @@ class Profile(Strict):
 class RuntimeSpec(Strict):
     """How a runtime cuts the graph into kernels (`fusion` names rules of simulator/kernels), and its profiles.
 
+    `adds` names operators that it runs beside those of the file (simulator/transform/added.py): batch norms that the
+    exporter folded, biases of convolutions.
+
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
     peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.
     `fallback` is what follows an operator that an engine does not run: `per_op`, only that one goes to the next engine;
@@ -89,6 +93,7 @@ class RuntimeSpec(Strict):
     description: str
     classes: tuple[HardwareClass, ...] = ()  # hardware classes it runs on; empty: all
     fusion: tuple[str, ...] = ()
+    adds: tuple[Added, ...] = ()
     measured_limits: bool = True
     geometry: bool = True
     fallback: Fallback = "per_op"
