@@ -14,7 +14,9 @@ from simulator.cost.parts import Part, parts_of
 from simulator.cost.table import CostTable, cost_table
 from simulator.cost.transfer import crossings
 from simulator.errors import UsageError, did_you_mean
-from simulator.kernels.partition import EVERY_FUSION, partition
+from simulator.graph.graph import Graph
+from simulator.kernels.idioms import IDIOMS, find_idioms
+from simulator.kernels.partition import EVERY_FUSION, kind_of, partition, work_of
 from simulator.kernels.support import Supported, kernel_refusals, op_refusals
 from simulator.machine.params import SPECIAL_SHARE, Machine, machine_of, require_rate
 from simulator.machine.runtime import RuntimeSpec
@@ -27,7 +29,8 @@ from simulator.schedule.memory import fit, occupancy, together
 from simulator.schedule.overlap import POLICIES, Terms
 from simulator.schedule.placement import Placement, engine_sets, fallback_notes, place, placements
 from simulator.transform.added import with_added
-from simulator.transform.precision import PRECISIONS, precision_of, with_precision
+from simulator.transform.autocast import autocast
+from simulator.transform.precision import AUTOCAST, PRECISIONS, precision_of, with_precision
 from simulator.units import format_si
 from simulator.workload import WorkTable, footprint, work_table
 
@@ -42,8 +45,7 @@ def prepare(
 
     `supported` is what those engines run that do not run everything, `adds` what the runtime runs beside the file.
     """
-    graph = with_added(model.graph, adds)
-    graph = with_precision(graph, precision) if precision else graph
+    graph = _in_precision(with_added(model.graph, adds), precision, fusion, casts="casts" in adds)
     refused = op_refusals(graph, supported)
     kernels, works = partition(graph, fusion, refused)
     live = occupancy(graph, kernels)
@@ -53,6 +55,16 @@ def prepare(
     if supported:
         work = replace(work, refused=kernel_refusals(kernels, work.rates, refused, supported))
     return Prepared(graph, kernels, work, live)
+
+
+def _in_precision(graph: Graph, precision: str | None, fusion: tuple[str, ...], *, casts: bool) -> Graph:
+    """The graph in a precision; mixed precision by casts where the runtime has them."""
+    half = AUTOCAST.get(precision or "") if casts else None
+    if half is None:
+        return with_precision(graph, precision) if precision else graph
+    kinds = [kind_of(op, work_of(graph, op)) for op in graph.ops]
+    idioms = find_idioms(graph, kinds, [name for name in IDIOMS if name != "attention" or name in fusion])
+    return autocast(graph, half, tuple((idiom.kind, idiom.ops) for idiom in dict.fromkeys(idioms.values())))
 
 
 def _with_math(work: WorkTable, math: str) -> WorkTable:

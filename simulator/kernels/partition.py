@@ -73,6 +73,7 @@ class Partitioner:
         self.kinds = [kind_of(op, work) for op, work in zip(graph.ops, works, strict=True)]
         self.fold_quantization = "quantize" in fusion
         self.strided_views = "strided_views" in fusion
+        self.free_casts = "free_casts" in fusion
         check_fusion(fusion)
         self.rules = [FUSION_RULES[name] for name in fusion if name in FUSION_RULES]
         self.apart = [None if is_rounding(op) else frozenset(names) for op, names in zip(graph.ops, apart, strict=bool(apart))]
@@ -123,10 +124,16 @@ class Partitioner:
 
     def feeds_from(self, index: int) -> list[int]:
         """Operators that make its activation inputs, each once, looking through views."""
+        return self._makers(index, weights=False)
+
+    def _makers(self, index: int, *, weights: bool = True) -> list[int]:
+        """Operators that make its inputs, those among them that cast weights too."""
         found = []
         for name in self.graph.ops[index].inputs:
             producer = self.graph.producer.get(self.root(name)) if name else None
-            if producer is not None and self.home[producer] is not None:
+            if producer is None or self.home[producer] is None:
+                continue
+            if weights or self.graph.tensors[name].role is not Role.WEIGHT:
                 found.append(producer)
         return list(dict.fromkeys(found))
 
@@ -178,7 +185,8 @@ class Partitioner:
 
     def is_view(self, index: int) -> bool:
         """Whether the operator only reads the same bytes another way. A folded DequantizeLinear counts as one, and where
-        the runtime reads with strides, a transpose or slice that no convolution needs in one piece.
+        the runtime reads with strides, a transpose or slice that no convolution needs in one piece; where it generates code,
+        a cast that no matrix product reads.
         """
         op = self.graph.ops[index]
         if self.kinds[index] is Kind.VIEW:
@@ -188,6 +196,8 @@ class Partitioner:
         if op.op_type in _STRIDED and self.strided_views:
             readers = (r for n in op.outputs for r in self.graph.consumers.get(n, ()))
             return not any(self.kinds[r] in CONVOLUTIONS for r in readers)
+        if op.op_type == "Cast" and self.free_casts:
+            return not any(self.kinds[r] in MAC_KINDS for n in op.outputs for r in self.readers(n) if r != OUTSIDE)
         return self.fold_quantization and op.op_type == _DEQUANTIZE
 
     def _place(self, index: int) -> None:
@@ -248,7 +258,7 @@ class Partitioner:
         self.home[index] = kernel
         self.members[kernel].append(index)
         self.kind_sets[kernel].add(self.kinds[index])
-        self.waits_for[kernel].update(k for k in self.producers(index) if k != kernel)
+        self.waits_for[kernel].update(k for k in map(self.kernel_of, self._makers(index)) if k != kernel)
         if index in self.idioms:
             self._started.setdefault(self.idioms[index], kernel)
 
@@ -302,7 +312,7 @@ class Partitioner:
 
 
 # all that any runtime fuses: what the bound is reckoned with
-EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views")
+EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views", "free_casts")
 
 
 def check_fusion(names: Sequence[str]) -> None:

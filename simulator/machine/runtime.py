@@ -9,7 +9,7 @@ from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Strict
 from simulator.ops.work import Kind
 
 Fallback = Literal["per_op", "first_unsupported"]
-Added = Literal["batch_norm", "bias"]
+Added = Literal["batch_norm", "bias", "casts"]
 
 
 class Profile(Strict):
@@ -78,8 +78,8 @@ class Profile(Strict):
 class RuntimeSpec(Strict):
     """How a runtime cuts the graph into kernels (`fusion` names rules of simulator/kernels), and its profiles.
 
-    `adds` names operators that it runs beside those of the file (simulator/transform/added.py): batch norms that the
-    exporter folded, biases of convolutions.
+    `adds` names operators that it runs beside those of the file: batch norms that the exporter folded, biases of
+    convolutions (simulator/transform/added.py), casts of mixed precision (simulator/transform/autocast.py).
 
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
     peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.

@@ -83,7 +83,7 @@ LAYER: dict[str, Any] = {
     "name": str, "op_type": str, "origin": list, "engine": str, "macs": int, "ops": int, "weight_bytes": int, "input_bytes": int,
     "output_bytes": int, "compute_s": float, "memory_s": float, "latency_s": float, "bound": str,
     "arithmetic_intensity_op_per_byte": (float, type(None)), "energy_j": (float, type(None)),
-    "kind": str, "rate": str, "moved_bytes": int, "overhead_s": float, "transfer_s": float,
+    "kind": str, "rate": str, "added": bool, "moved_bytes": int, "overhead_s": float, "transfer_s": float,
 }  # fmt: skip
 
 
@@ -173,6 +173,8 @@ def parsed_csv(text: str) -> list[dict[str, Any]]:
     def typed(key: str, cell: str) -> Any:
         if kinds[key] == "text":
             return cell
+        if kinds[key] == "flag":
+            return cell == "True"
         if kinds[key] == "list":
             return cell.split(";")
         return None if cell == "" else int(cell) if kinds[key] in ("count", "bytes") else float(cell)
