@@ -73,6 +73,7 @@ class Partitioner:
         self.kinds = [kind_of(op, work) for op, work in zip(graph.ops, works, strict=True)]
         self.fold_quantization = "quantize" in fusion
         self.strided_views = "strided_views" in fusion
+        self.views_everywhere = "views" in fusion
         self.free_casts = "free_casts" in fusion
         check_fusion(fusion)
         self.rules = [FUSION_RULES[name] for name in fusion if name in FUSION_RULES]
@@ -193,6 +194,8 @@ class Partitioner:
             return True
         if self._outputs.intersection(op.outputs):
             return False
+        if op.op_type in _STRIDED and self.views_everywhere:
+            return True
         if op.op_type in _STRIDED and self.strided_views:
             readers = (r for n in op.outputs for r in self.graph.consumers.get(n, ()))
             return not any(self.kinds[r] in CONVOLUTIONS for r in readers)
@@ -312,7 +315,7 @@ class Partitioner:
 
 
 # all that any runtime fuses: what the bound is reckoned with
-EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views", "free_casts")
+EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views", "views", "free_casts")
 
 
 def check_fusion(names: Sequence[str]) -> None:

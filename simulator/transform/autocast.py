@@ -8,8 +8,9 @@ type, a cast runs before it; weights stay fp32 in memory and are cast in every f
 Source: PyTorch, Automatic Mixed Precision package, CUDA operator reference, https://pytorch.org/docs/stable/amp.html
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 from simulator.dtypes import FLOAT32, DType
@@ -29,12 +30,12 @@ _FLOAT: Final = frozenset({
 _PROMOTED_BY_CASTS: Final = frozenset({"Concat", "GridSample", "ScatterElements", "ScatterND"})
 _UNSCALED: Final = frozenset({Input.CONFIG, Input.SCALE})
 
-Regions = Sequence[tuple[Kind, frozenset[int]]]  # operators that are one of the framework's: attention, norms, activations
+Regions = Mapping[int, Kind]  # operators that the framework has as one: attention, norms, activation functions, by index
 
 
-def autocast(graph: Graph, half: DType, regions: Regions = ()) -> Graph:
+def autocast(graph: Graph, half: DType, regions: Regions = MappingProxyType({})) -> Graph:
     """The graph in mixed precision; `half` is float16 or bfloat16, `regions` are operators that the framework has as one."""
-    cast = _Autocast(graph, half, {i: region for region in regions for i in region[1]})
+    cast = _Autocast(graph, half, regions)
     for index, op in enumerate(graph.ops):
         cast.place(index, op)
     return replace(graph, ops=tuple(cast.ops), tensors=cast.tensors)
@@ -46,7 +47,7 @@ class _Autocast:
 
     graph: Graph
     half: DType
-    region_of: Mapping[int, tuple[Kind, frozenset[int]]]
+    region_of: Regions
     ops: list[Op] = field(default_factory=list)
     tensors: dict[str, TensorSpec] = field(default_factory=dict)
     cast: dict[tuple[str, str, int], str] = field(default_factory=dict)  # tensor, type, repeat → its copy in that type
@@ -73,7 +74,7 @@ class _Autocast:
     def _wanted(self, index: int, op: Op) -> DType | None:
         """The type that autocast's lists give an operator; None for those that follow their inputs."""
         if index in self.region_of:
-            kind = self.region_of[index][0]
+            kind = self.region_of[index]
             return self.half if kind is Kind.ATTENTION else FLOAT32 if kind is Kind.NORM else None
         rule = find_rule(op.domain, op.op_type)
         if (rule is not None and rule.kind in MAC_KINDS) or op.op_type in _HALF or self._is_bias(op):
