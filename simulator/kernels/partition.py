@@ -16,7 +16,7 @@ from simulator.errors import HardwareError, ShapeError, did_you_mean
 from simulator.graph.graph import Graph
 from simulator.graph.types import Op, Role, TensorSpec
 from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
-from simulator.kernels.rules import FUSION_RULES
+from simulator.kernels.rules import ELEMENTWISE, FUSION_RULES, GENERATED
 from simulator.kernels.support import is_rounding
 from simulator.kernels.types import Kernel
 from simulator.ops.registry import Input, find_rule
@@ -29,6 +29,7 @@ _RATES = {
 }  # fmt: skip
 _DEQUANTIZE = "DequantizeLinear"
 _STRIDED = frozenset({"Transpose", "Slice", "Split", "Expand"})
+_FEW_PARTS = 8  # of a concatenation that a code generator inlines (Inductor's max_pointwise_cat_inputs)
 _MANY = 200  # kernels looked at before a join is refused: what waits so long may as well wait apart
 OUTSIDE = -1  # stands for whoever reads the graph's outputs
 _WIDTH = ("int4", "int8", "fp8", "int16", "fp16", "bf16", "fp32", "fp64")
@@ -79,6 +80,10 @@ class Partitioner:
         self.rules = [FUSION_RULES[name] for name in fusion if name in FUSION_RULES]
         self.apart = [None if is_rounding(op) else frozenset(names) for op, names in zip(graph.ops, apart, strict=bool(apart))]
         idioms = find_idioms(graph, self.kinds, fusion)
+        self.merge = "merge" in fusion
+        if "concat" in fusion:
+            small = [_is_small_concat(op) for op in graph.ops]
+            self.kinds = [Kind.POINTWISE if few else kind for few, kind in zip(small, self.kinds, strict=True)]
         self.idioms = {i: idiom for i, idiom in idioms.items() if self._on_one_engine(idiom.ops)}
         self._started: dict[Idiom, int] = {}  # kernels that hold the first operators of an idiom
         self.home: list[int | None] = [None] * len(graph.ops)
@@ -221,6 +226,35 @@ class Partitioner:
             self.waits_for.append(set())
             self.views.append([])
         self._join(index, kernel)
+        if self.merge:
+            self._merge_producers(index, kernel)
+
+    def _merge_producers(self, index: int, kernel: int) -> None:
+        """Element-wise kernels that feed an operator as large become part of its kernel, where that is generated code."""
+        for other in self.producers(index):
+            if other == kernel or not (self.kind_sets[other] <= ELEMENTWISE and self.kind_sets[kernel] <= GENERATED):
+                continue
+            feeds = [f for f in self.feeds_from(index) if self.home[f] == other]
+            alike = all(self.elements(f) == self.elements(index) for f in feeds)
+            between = self.waits_for[kernel] - {other}
+            if alike and self._fits(index, other) and not any(self._waits(k, other) for k in between):
+                self._merge(other, kernel)
+
+    def _merge(self, gone: int, kernel: int) -> None:
+        """Make one kernel part of another."""
+        for index in (*self.members[gone], *self.views[gone]):
+            self.home[index] = kernel
+        self.members[kernel] = sorted(self.members[kernel] + self.members[gone])
+        self.views[kernel] += self.views[gone]
+        self.kind_sets[kernel] |= self.kind_sets[gone]
+        self.waits_for[kernel] |= self.waits_for[gone]
+        self.members[gone], self.views[gone], self.waits_for[gone] = [], [], set()
+        for waits in self.waits_for:
+            if gone in waits:
+                waits.remove(gone)
+                waits.add(kernel)
+        self.waits_for[kernel].discard(kernel)
+        self._started = {idiom: kernel if home == gone else home for idiom, home in self._started.items()}
 
     def _kernel_for(self, index: int) -> int | None:
         """The kernel that `index` joins: that of its idiom, or the first that a rule names and that is safe."""
@@ -271,11 +305,15 @@ class Partitioner:
         """Whether both run equally often, and no other producer of `index` waits for the kernel: they would wait for each
         other.
         """
-        if self.graph.ops[self.members[kernel][0]].repeat != self.graph.ops[index].repeat:
-            return False
-        if not self._on_one_engine((*self.members[kernel], index)):
+        if not self._fits(index, kernel):
             return False
         return not any(self._waits(other, kernel) for other in self.producers(index) if other != kernel)
+
+    def _fits(self, index: int, kernel: int) -> bool:
+        """Whether an operator runs as often as a kernel, and on the same engines."""
+        if self.graph.ops[self.members[kernel][0]].repeat != self.graph.ops[index].repeat:
+            return False
+        return self._on_one_engine((*self.members[kernel], index))
 
     def _on_one_engine(self, ops: Iterable[int]) -> bool:
         """Whether the same engines run all of these operators."""
@@ -302,7 +340,7 @@ class Partitioner:
         for kernel, waits in enumerate(self.waits_for):
             for other in waits:
                 readers[other].append(kernel)
-        ready = [(self.members[k][0], k) for k, count in enumerate(missing) if not count]
+        ready = [(self.members[k][0], k) for k, count in enumerate(missing) if not count and self.members[k]]
         heapq.heapify(ready)
         result = []
         while ready:
@@ -312,12 +350,16 @@ class Partitioner:
                 missing[reader] -= 1
                 if not missing[reader]:
                     heapq.heappush(ready, (self.members[reader][0], reader))
-        assert len(result) == len(self.members), "kernels wait for each other"
+        assert len(result) == sum(map(bool, self.members)), "kernels wait for each other"
         return result
 
 
 # all that any runtime fuses: what the bound is reckoned with
-EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views", "views", "free_casts")
+EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views", "views", "free_casts", "merge")
+
+
+def _is_small_concat(op: Op) -> bool:
+    return op.op_type == "Concat" and len(op.inputs) <= _FEW_PARTS
 
 
 def check_fusion(names: Sequence[str]) -> None:

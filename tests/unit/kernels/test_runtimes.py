@@ -15,7 +15,7 @@ from simulator.result.prediction import Prepared
 class Difference:
     """The kernel of `network` that holds operator `op`, under a runtime and under its neighbour.
 
-    `rule` is a name of the runtime's `fusion` or `adds` that its neighbour lacks, or its layout; without it the kernel
+    `rule` is a name (or two) of the runtime's `fusion` or `adds` that its neighbour lacks, or its layout; without it the kernel
     is the neighbour's.
     """
 
@@ -39,7 +39,7 @@ DIFFERENCES = (
                ("conv1", "conv1.bn", "conv1.act"), ("conv1",), "batch_norm"),
     Difference("pytorch_compile", "vllm", "bert_base", "embeddings.add_type",
                ("embeddings.add_type", "embeddings.add_position", "embeddings.ln"), ("embeddings.add_type",),
-               "pointwise_chain"),
+               "pointwise_chain merge"),
     Difference("vllm", "llama_cpp", "bert_base", "encoder.layer0.mlp.fc1.add",
                ("encoder.layer0.mlp.fc1", "encoder.layer0.mlp.fc1.add"), ("encoder.layer0.mlp.fc1.add",), "linear_bias"),
     Difference("vllm", "llama_cpp", "bert_base", "encoder.layer0.ln1",
@@ -53,7 +53,7 @@ def prepared(network: str, runtime: RuntimeSpec, precision: str | None) -> Prepa
 
 
 def without(runtime: RuntimeSpec, rule: str) -> RuntimeSpec:
-    lists = {key: tuple(x for x in getattr(runtime, key) if x != rule) for key in ("fusion", "adds")}
+    lists = {key: tuple(x for x in getattr(runtime, key) if x not in rule.split()) for key in ("fusion", "adds")}
     return runtime.model_copy(update={**lists, "layout": "channels_last" if rule == "channels_first" else runtime.layout})
 
 
