@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import simulator as sim
-from simulator.estimator import estimate, prepare, totals
+from simulator.estimator import estimate, prepared_for, totals
 from simulator.io.hardware_reader import load_runtime
 from simulator.machine.params import Machine, machine_of
 
@@ -60,7 +60,7 @@ def points_per_s(network: str, hardware: str, precision: str | None, count: int,
     """The best of some passes over `count` points, and the chunk size that took it."""
     spec = sim.load_hardware(hardware)
     runtime = load_runtime(spec.runtime or "ideal")
-    prepared = prepare(sim.load_model(network), precision, runtime.fusion)
+    prepared = prepared_for(sim.load_model(network), runtime, precision)
     best, size = 0.0, 0
     for chunk in _CHUNKS:
         machines = [design_points(machine_of(spec), chunk, seed) for seed in range(max(count // chunk, 1))]
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("|---|---|---|---|---|---|")
     for network, hardware, precision in _CASES:
         spec = sim.load_hardware(hardware)
-        work = prepare(sim.load_model(network), precision, load_runtime(spec.runtime or "ideal").fusion).work
+        work = prepared_for(sim.load_model(network), load_runtime(spec.runtime or "ideal"), precision).work
         rate, chunk = points_per_s(network, hardware, precision, options.points, options.passes)
         single = estimates_per_s(network, hardware, precision)
         print(f"| {network} | {hardware} | {len(work)} ({len(work.distinct)}) | {rate:,.0f} | {chunk} | {single:,.0f} |")

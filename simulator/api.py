@@ -106,7 +106,7 @@ def estimate(
     network = model if isinstance(model, Model) else load_model(model)
     profile = load_runtime(runtime or spec.runtime or "ideal")
     if per_op:
-        profile = profile.model_copy(update={"fusion": tuple(r for r in profile.fusion if r == "quantize")})
+        profile = profile.model_copy(update={"fusion": tuple(r for r in profile.fusion if r == "quantize"), "adds": ()})
     return _estimate(network, spec, profile, precision=precision, overlap=overlap)
 
 

@@ -15,13 +15,16 @@ from simulator.cost.parts import Part, parts_of
 from simulator.cost.table import CostTable, cost_table
 from simulator.cost.transfer import crossings
 from simulator.errors import UsageError, did_you_mean
-from simulator.kernels.partition import EVERY_FUSION, partition
+from simulator.graph.graph import Graph
+from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
+from simulator.kernels.partition import EVERY_FUSION, kind_of, partition, work_of
 from simulator.kernels.support import Supported, kernel_refusals, op_refusals
 from simulator.machine.figures import Number
 from simulator.machine.params import SPECIAL_SHARE, Machine, machine_of, require_rate
 from simulator.machine.runtime import InPlace, RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
+from simulator.ops.work import Kind
 from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prepared
 from simulator.schedule.branches import Branches, branches_of
@@ -29,7 +32,10 @@ from simulator.schedule.conventions import occupancy_in_place
 from simulator.schedule.memory import fit, together
 from simulator.schedule.overlap import IN_ORDER, POLICIES, Terms
 from simulator.schedule.placement import Placement, engine_sets, fallback_notes, place, placements
-from simulator.transform.precision import PRECISIONS, precision_of, with_precision
+from simulator.transform.added import with_added
+from simulator.transform.autocast import autocast
+from simulator.transform.layout import with_copies
+from simulator.transform.precision import AUTOCAST, PRECISIONS, precision_of, with_precision
 from simulator.units import format_si
 from simulator.workload import WorkTable, footprint, work_table
 
@@ -42,13 +48,17 @@ def prepare(
     precision: str | None,
     fusion: tuple[str, ...],
     supported: Supported = (),
+    adds: tuple[str, ...] = (),
+    layout: str = "channels_first",
     in_place: InPlace = InPlace(),  # noqa: B008  frozen
 ) -> Prepared:
     """Kernels and work of a model; kept, since the same model is often held against several machines.
 
-    `supported` is what those engines run that do not run everything, `in_place` what is written over its input.
+    `supported` is what those engines run that do not run everything, `adds` what the runtime runs beside the file, `layout`
+    how its images lie, `in_place` what is written over its input.
     """
-    graph = with_precision(model.graph, precision) if precision else model.graph
+    graph = _in_precision(with_added(model.graph, adds), precision, fusion, casts="casts" in adds)
+    graph = _with_copies(graph, fusion, layout) if "copies" in adds else graph
     refused = op_refusals(graph, supported)
     kernels, works = partition(graph, fusion, refused)
     live = occupancy_in_place(graph, kernels, in_place)
@@ -58,6 +68,31 @@ def prepare(
     if supported:
         work = replace(work, refused=kernel_refusals(kernels, work.rates, refused, supported))
     return Prepared(graph, kernels, work, live)
+
+
+def _in_precision(graph: Graph, precision: str | None, fusion: tuple[str, ...], *, casts: bool) -> Graph:
+    """The graph in a precision; mixed precision by casts where the runtime has them."""
+    half = AUTOCAST.get(precision or "") if casts else None
+    if half is None:
+        return with_precision(graph, precision) if precision else graph
+    return autocast(graph, half, {i: idiom.kind for i, idiom in _framework_operators(graph, fusion)[1].items()})
+
+
+def _with_copies(graph: Graph, fusion: tuple[str, ...], layout: str) -> Graph:
+    """The graph with the copies into other orders of dimensions."""
+    kinds, idioms = _framework_operators(graph, fusion)
+    return with_copies(graph, kinds, {i: idiom.kind for i, idiom in idioms.items()}, channels_last=layout == "channels_last")
+
+
+def _framework_operators(graph: Graph, fusion: tuple[str, ...]) -> tuple[list[Kind], Mapping[int, Idiom]]:
+    """Class of every operator, and what of them a framework has as one; attention only where the runtime fuses it."""
+    kinds = [kind_of(op, work_of(graph, op)) for op in graph.ops]
+    return kinds, find_idioms(graph, kinds, [name for name in IDIOMS if name != "attention" or name in fusion])
+
+
+def prepared_for(model: Model, runtime: RuntimeSpec, precision: str | None = None, supported: Supported = ()) -> Prepared:
+    """Kernels and work of a model as a runtime has them."""
+    return prepare(model, precision, runtime.fusion, supported, runtime.adds, runtime.layout, runtime.in_place)
 
 
 def _with_math(work: WorkTable, math: str) -> WorkTable:
@@ -84,7 +119,8 @@ def estimate(
         precision_of(precision)
     machine = machine_of(hardware)
     limits = limits_of(runtime, machine)
-    prepared = prepare(model, precision, runtime.fusion, _supported(hardware, limits.profiles), runtime.in_place)
+    supported = _supported(hardware, limits.profiles)
+    prepared = prepared_for(model, runtime, precision, supported)
     widened = require_rate(machine, prepared.work.mac_rates, precision)
     placement = place(prepared.work, machine, limits.profiles, runtime.fallback)
     parts = _parts(prepared, machine, placement)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.graph.graph import Graph
+from simulator.graph.types import Role
 from simulator.kernels.types import Kernel
 
 Column = NDArray[np.float64]
@@ -165,7 +166,7 @@ def operands(graph: Graph, kernels: Sequence[Kernel], peak_bytes: float) -> Oper
             away = written[touch.name] if touch.written else far
             if touch.weight and touch.size_bytes < graph.tensors[touch.name].size_bytes:
                 away = GATHERED
-            part = rows.setdefault((touch.weight, touch.written), {})
+            part = rows.setdefault((touch.weight and not touch.written, touch.written), {})
             part[number, away] = part.get((number, away), 0.0) + touch.size_bytes
             if repeat > 1:
                 again = (number, rounds[number])
@@ -184,7 +185,7 @@ def _touches(kernel: Kernel) -> tuple[_Touch, ...]:
     return (
         *(_Touch(spec.name, spec.size_bytes, weight=True, written=False) for spec in kernel.weights),
         *(_Touch(spec.name, spec.size_bytes, weight=False, written=False) for spec in kernel.inputs),
-        *(_Touch(spec.name, spec.size_bytes, weight=False, written=True) for spec in kernel.outputs),
+        *(_Touch(spec.name, spec.size_bytes, spec.role is Role.WEIGHT, written=True) for spec in kernel.outputs),
     )
 
 

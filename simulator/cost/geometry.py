@@ -39,8 +39,7 @@ def padded_share(work: WorkTable, multiple: Number) -> Array:
 def _shape_share(work: WorkTable, shape: Shape, units: Number, profile: Profile, rate: str) -> Array | float:
     m, n, k, groups = work.gemm.T
     if isinstance(shape, Tiles):
-        k0 = profile.prologue_k.value if profile.prologue_k else 0.0
-        return 1.0 / tensor_core.slowdown(m, n, k, groups, units, k0)
+        return _tiles_share(work, units, profile)
     if isinstance(shape, Systolic):
         return _systolic_share(m, n, k, groups, shape, units)
     if isinstance(shape, Parallel):
@@ -49,6 +48,16 @@ def _shape_share(work: WorkTable, shape: Shape, units: Number, profile: Profile,
     if isinstance(shape, BlockNpu):  # cost/blocks.py has their time; what has no block form goes by the peak
         return 1.0
     return _core_share(work, shape, rate)
+
+
+def _tiles_share(work: WorkTable, units: Number, profile: Profile) -> Array:
+    """Products are cut into tiles; fused attention has blocks of its own, and steps of a recurrence wait for each other."""
+    m, n, k, groups = work.gemm.T
+    k0 = profile.prologue_k.value if profile.prologue_k else 0.0
+    fused = np.array([kind is Kind.ATTENTION for kind in work.kinds], np.bool_)
+    serial = np.array([kind is Kind.RECURRENT for kind in work.kinds], np.bool_)
+    products = tensor_core.slowdown(m, n, k, np.where(serial, np.minimum(groups, 1.0), groups), units, k0)
+    return np.asarray(1.0 / np.where(fused, tensor_core.attention_slowdown(m, n), products))
 
 
 def _core_share(work: WorkTable, shape: Core, rate: str) -> Array | float:

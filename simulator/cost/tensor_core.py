@@ -73,6 +73,16 @@ def slowdown(
     return np.where(useful > 0, np.maximum(best / np.where(useful > 0, useful, 1.0), 1.0), 1.0)
 
 
+def attention_slowdown(queries: Number, keys: Number, block: Number = 64.0) -> Array:
+    """Time over MACs / peak of fused attention, ≥ 1: queries and keys are padded to whole blocks.
+
+    ⌈Lq / b⌉·b · ⌈Lk / b⌉·b / (Lq · Lk). Both products stay in registers, so that the head's width, a short k, costs no
+    prologue. Validity: blocks of 64 are the smallest that FlashAttention-2 takes; what its softmax leaves of the peak
+    belongs to the efficiency. Source: Dao, FlashAttention-2, ICLR 2024, section 3.3. 1 without a product.
+    """
+    return 1.0 / np.maximum(tile_efficiency(queries, keys, block, block), 1e-30)
+
+
 def full_rate_multiple(full_bytes: Number, element_bytes: Number) -> Array:
     """Elements of which k and n must be multiples for the full rate: alignment in bytes / bytes of an element.
 

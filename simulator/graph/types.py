@@ -52,7 +52,8 @@ class Op:
 
     An empty name among `inputs` or `outputs` is an omitted optional one. `repeat` is how often it runs in one
     inference (the trip count of the loops around it). `origin` names the ONNX nodes it came from. `constant` marks
-    arithmetic on weights alone: a runtime that folds constants does it once, before the first inference.
+    arithmetic on weights alone: a runtime that folds constants does it once, before the first inference. `added` marks
+    what is not in the file, but run by the framework (batch norms unfolded, casts, changes of layout).
     """
 
     name: str
@@ -65,6 +66,7 @@ class Op:
     origin: tuple[str, ...] = ()
     repeat: int = 1
     constant: bool = False
+    added: bool = False
 
     @property
     def qualified_type(self) -> str:

@@ -16,7 +16,7 @@ from simulator.errors import HardwareError, ShapeError, did_you_mean
 from simulator.graph.graph import Graph
 from simulator.graph.types import Op, Role, TensorSpec
 from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
-from simulator.kernels.rules import FUSION_RULES
+from simulator.kernels.rules import ELEMENTWISE, FUSION_RULES, GENERATED
 from simulator.kernels.support import is_rounding
 from simulator.kernels.types import Kernel
 from simulator.ops.registry import Input, find_rule
@@ -29,6 +29,7 @@ _RATES = {
 }  # fmt: skip
 _DEQUANTIZE = "DequantizeLinear"
 _STRIDED = frozenset({"Transpose", "Slice", "Split", "Expand"})
+_FEW_PARTS = 8  # of a concatenation that a code generator inlines (Inductor's max_pointwise_cat_inputs)
 _MANY = 200  # kernels looked at before a join is refused: what waits so long may as well wait apart
 OUTSIDE = -1  # stands for whoever reads the graph's outputs
 _WIDTH = ("int4", "int8", "fp8", "int16", "fp16", "bf16", "fp32", "fp64")
@@ -73,10 +74,16 @@ class Partitioner:
         self.kinds = [kind_of(op, work) for op, work in zip(graph.ops, works, strict=True)]
         self.fold_quantization = "quantize" in fusion
         self.strided_views = "strided_views" in fusion
+        self.views_everywhere = "views" in fusion
+        self.free_casts = "free_casts" in fusion
         check_fusion(fusion)
         self.rules = [FUSION_RULES[name] for name in fusion if name in FUSION_RULES]
         self.apart = [None if is_rounding(op) else frozenset(names) for op, names in zip(graph.ops, apart, strict=bool(apart))]
         idioms = find_idioms(graph, self.kinds, fusion)
+        self.merge = "merge" in fusion
+        if "concat" in fusion:
+            small = [_is_small_concat(op) for op in graph.ops]
+            self.kinds = [Kind.POINTWISE if few else kind for few, kind in zip(small, self.kinds, strict=True)]
         self.idioms = {i: idiom for i, idiom in idioms.items() if self._on_one_engine(idiom.ops)}
         self._started: dict[Idiom, int] = {}  # kernels that hold the first operators of an idiom
         self.home: list[int | None] = [None] * len(graph.ops)
@@ -123,10 +130,16 @@ class Partitioner:
 
     def feeds_from(self, index: int) -> list[int]:
         """Operators that make its activation inputs, each once, looking through views."""
+        return self._makers(index, weights=False)
+
+    def _makers(self, index: int, *, weights: bool = True) -> list[int]:
+        """Operators that make its inputs, those among them that cast weights too."""
         found = []
         for name in self.graph.ops[index].inputs:
             producer = self.graph.producer.get(self.root(name)) if name else None
-            if producer is not None and self.home[producer] is not None:
+            if producer is None or self.home[producer] is None:
+                continue
+            if weights or self.graph.tensors[name].role is not Role.WEIGHT:
                 found.append(producer)
         return list(dict.fromkeys(found))
 
@@ -165,6 +178,11 @@ class Partitioner:
         """Elements of its first output."""
         return self.graph.tensors[self.graph.ops[index].outputs[0]].elements
 
+    def adds_vector(self, index: int) -> bool:
+        """Whether one of its inputs is a weight of one dimension."""
+        specs = (self.graph.tensors[name] for name in self.graph.ops[index].inputs if name)
+        return any(spec.role is Role.WEIGHT and spec.rank == 1 for spec in specs)
+
     def kernel_kinds(self, kernel: int) -> frozenset[Kind]:
         """Kernel classes of the operators in a kernel."""
         return frozenset(self.kind_sets[kernel])
@@ -173,16 +191,23 @@ class Partitioner:
 
     def is_view(self, index: int) -> bool:
         """Whether the operator only reads the same bytes another way. A folded DequantizeLinear counts as one, and where
-        the runtime reads with strides, a transpose or slice that no convolution needs in one piece.
+        the runtime reads with strides, a transpose or slice that no convolution needs in one piece; where it generates code,
+        a cast that no matrix product reads.
         """
         op = self.graph.ops[index]
         if self.kinds[index] is Kind.VIEW:
             return True
         if self._outputs.intersection(op.outputs):
             return False
+        if op.op_type == "Pad" and self.elements(index) == self.graph.tensors[op.inputs[0]].elements:
+            return True  # of no width: exporters write it where a size might not divide
+        if op.op_type in _STRIDED and self.views_everywhere:
+            return True
         if op.op_type in _STRIDED and self.strided_views:
             readers = (r for n in op.outputs for r in self.graph.consumers.get(n, ()))
             return not any(self.kinds[r] in CONVOLUTIONS for r in readers)
+        if op.op_type == "Cast" and self.free_casts:
+            return not any(self.kinds[r] in MAC_KINDS for n in op.outputs for r in self.readers(n) if r != OUTSIDE)
         return self.fold_quantization and op.op_type == _DEQUANTIZE
 
     def _place(self, index: int) -> None:
@@ -201,6 +226,35 @@ class Partitioner:
             self.waits_for.append(set())
             self.views.append([])
         self._join(index, kernel)
+        if self.merge:
+            self._merge_producers(index, kernel)
+
+    def _merge_producers(self, index: int, kernel: int) -> None:
+        """Element-wise kernels that feed an operator as large become part of its kernel, where that is generated code."""
+        for other in self.producers(index):
+            if other == kernel or not (self.kind_sets[other] <= ELEMENTWISE and self.kind_sets[kernel] <= GENERATED):
+                continue
+            feeds = [f for f in self.feeds_from(index) if self.home[f] == other]
+            alike = all(self.elements(f) == self.elements(index) for f in feeds)
+            between = self.waits_for[kernel] - {other}
+            if alike and self._fits(index, other) and not any(self._waits(k, other) for k in between):
+                self._merge(other, kernel)
+
+    def _merge(self, gone: int, kernel: int) -> None:
+        """Make one kernel part of another."""
+        for index in (*self.members[gone], *self.views[gone]):
+            self.home[index] = kernel
+        self.members[kernel] = sorted(self.members[kernel] + self.members[gone])
+        self.views[kernel] += self.views[gone]
+        self.kind_sets[kernel] |= self.kind_sets[gone]
+        self.waits_for[kernel] |= self.waits_for[gone]
+        self.members[gone], self.views[gone], self.waits_for[gone] = [], [], set()
+        for waits in self.waits_for:
+            if gone in waits:
+                waits.remove(gone)
+                waits.add(kernel)
+        self.waits_for[kernel].discard(kernel)
+        self._started = {idiom: kernel if home == gone else home for idiom, home in self._started.items()}
 
     def _kernel_for(self, index: int) -> int | None:
         """The kernel that `index` joins: that of its idiom, or the first that a rule names and that is safe."""
@@ -243,7 +297,7 @@ class Partitioner:
         self.home[index] = kernel
         self.members[kernel].append(index)
         self.kind_sets[kernel].add(self.kinds[index])
-        self.waits_for[kernel].update(k for k in self.producers(index) if k != kernel)
+        self.waits_for[kernel].update(k for k in map(self.kernel_of, self._makers(index)) if k != kernel)
         if index in self.idioms:
             self._started.setdefault(self.idioms[index], kernel)
 
@@ -251,11 +305,15 @@ class Partitioner:
         """Whether both run equally often, and no other producer of `index` waits for the kernel: they would wait for each
         other.
         """
-        if self.graph.ops[self.members[kernel][0]].repeat != self.graph.ops[index].repeat:
-            return False
-        if not self._on_one_engine((*self.members[kernel], index)):
+        if not self._fits(index, kernel):
             return False
         return not any(self._waits(other, kernel) for other in self.producers(index) if other != kernel)
+
+    def _fits(self, index: int, kernel: int) -> bool:
+        """Whether an operator runs as often as a kernel, and on the same engines."""
+        if self.graph.ops[self.members[kernel][0]].repeat != self.graph.ops[index].repeat:
+            return False
+        return self._on_one_engine((*self.members[kernel], index))
 
     def _on_one_engine(self, ops: Iterable[int]) -> bool:
         """Whether the same engines run all of these operators."""
@@ -282,7 +340,7 @@ class Partitioner:
         for kernel, waits in enumerate(self.waits_for):
             for other in waits:
                 readers[other].append(kernel)
-        ready = [(self.members[k][0], k) for k, count in enumerate(missing) if not count]
+        ready = [(self.members[k][0], k) for k, count in enumerate(missing) if not count and self.members[k]]
         heapq.heapify(ready)
         result = []
         while ready:
@@ -292,12 +350,16 @@ class Partitioner:
                 missing[reader] -= 1
                 if not missing[reader]:
                     heapq.heappush(ready, (self.members[reader][0], reader))
-        assert len(result) == len(self.members), "kernels wait for each other"
+        assert len(result) == sum(map(bool, self.members)), "kernels wait for each other"
         return result
 
 
 # all that any runtime fuses: what the bound is reckoned with
-EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views")
+EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views", "views", "free_casts", "merge")
+
+
+def _is_small_concat(op: Op) -> bool:
+    return op.op_type == "Concat" and len(op.inputs) <= _FEW_PARTS
 
 
 def check_fusion(names: Sequence[str]) -> None:

@@ -39,6 +39,9 @@ class Partition(Protocol):
     def elements(self, index: int) -> int:
         """Output elements of operator `index`."""
 
+    def adds_vector(self, index: int) -> bool:
+        """Whether one of its inputs is a weight of one dimension."""
+
     def kernel_kinds(self, kernel: int) -> frozenset[Kind]:
         """Kernel classes of the operators in a kernel."""
 
@@ -46,13 +49,13 @@ class Partition(Protocol):
 FusionRule = Callable[[Partition, int], "int | None"]
 FUSION_RULES: Final[dict[str, FusionRule]] = {}
 
-_ELEMENTWISE = frozenset({Kind.POINTWISE, Kind.CAST})
-_STAGED = _ELEMENTWISE | {Kind.POOL}
+ELEMENTWISE = frozenset({Kind.POINTWISE, Kind.CAST})
+_STAGED = ELEMENTWISE | {Kind.POOL}
 _FUNCTIONS = frozenset(
     {"Relu", "Clip", "LeakyRelu", "PRelu", "Elu", "Selu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Gelu", "Softplus"}
 )
 # what a code generator writes itself; matrix products and pools stay calls of a library
-_GENERATED = _ELEMENTWISE | {Kind.NORM, Kind.SOFTMAX, Kind.REDUCTION}
+GENERATED = ELEMENTWISE | {Kind.NORM, Kind.SOFTMAX, Kind.REDUCTION}
 
 
 def fusion(name: str) -> Callable[[FusionRule], FusionRule]:
@@ -82,7 +85,7 @@ def batch_norm(partition: Partition, index: int) -> int | None:
 @fusion("activation")
 def activation(partition: Partition, index: int) -> int | None:
     """An element-wise operator of one input joins the matrix product or convolution that alone feeds it."""
-    if partition.kind(index) not in _ELEMENTWISE or len(partition.feeds_from(index)) != 1:
+    if partition.kind(index) not in ELEMENTWISE or len(partition.feeds_from(index)) != 1:
         return None
     return _mac_epilogue(partition, index)
 
@@ -108,6 +111,17 @@ def _mac_epilogue(partition: Partition, index: int) -> int | None:
     return kernel if partition.kernel_kinds(kernel) & MAC_KINDS else None
 
 
+@fusion("linear_bias")
+def linear_bias(partition: Partition, index: int) -> int | None:
+    """An addition of a vector of weights joins the matrix product that alone feeds it: a library adds it for nothing."""
+    if partition.op(index).op_type != "Add" or not partition.adds_vector(index):
+        return None
+    feeds = partition.feeds_from(index)
+    if len(feeds) != 1 or partition.kind(feeds[0]) is not Kind.GEMM or not partition.is_only_reader(index, feeds[0]):
+        return None
+    return partition.kernel_of(feeds[0])
+
+
 @fusion("residual")
 def residual(partition: Partition, index: int) -> int | None:
     """An addition of two activations joins the latest matrix product or convolution among its producers."""
@@ -126,7 +140,7 @@ def residual(partition: Partition, index: int) -> int | None:
 @fusion("gate")
 def gate(partition: Partition, index: int) -> int | None:
     """X · f(x) (SiLU, hard-swish, GELU) stays in the kernel that made x, though x has two readers."""
-    if partition.kind(index) not in _ELEMENTWISE:
+    if partition.kind(index) not in ELEMENTWISE:
         return None
     kernels = partition.producers(index)
     if len(kernels) != 1 or not any(_same_size(partition, index, f) for f in partition.feeds_from(index)):
@@ -137,7 +151,7 @@ def gate(partition: Partition, index: int) -> int | None:
 @fusion("pointwise")
 def pointwise(partition: Partition, index: int) -> int | None:
     """An element-wise operator joins the latest producer of as many elements, whatever that is but a copy."""
-    if partition.kind(index) not in _ELEMENTWISE and partition.op(index).op_type != "BatchNormalization":
+    if partition.kind(index) not in ELEMENTWISE and partition.op(index).op_type != "BatchNormalization":
         return None
     for kernel, feed in _latest_feeds(partition, index):
         if _same_size(partition, index, feed) and partition.kernel_kinds(kernel) - {Kind.COPY, Kind.OTHER}:
@@ -148,10 +162,21 @@ def pointwise(partition: Partition, index: int) -> int | None:
 @fusion("pointwise_chain")
 def pointwise_chain(partition: Partition, index: int) -> int | None:
     """An element-wise operator joins element-wise kernels and norms, but not matrix products, which library calls run."""
-    if partition.kind(index) not in _ELEMENTWISE and partition.op(index).op_type != "BatchNormalization":
+    if partition.kind(index) not in ELEMENTWISE and partition.op(index).op_type != "BatchNormalization":
         return None
     for kernel, feed in _latest_feeds(partition, index):
-        if _same_size(partition, index, feed) and partition.kernel_kinds(kernel) <= _GENERATED:
+        if _same_size(partition, index, feed) and partition.kernel_kinds(kernel) <= GENERATED:
+            return kernel
+    return None
+
+
+@fusion("concat")
+def concat(partition: Partition, index: int) -> int | None:
+    """A concatenation of few parts is generated code: it joins the latest element-wise kernel that alone makes one of them."""
+    if partition.op(index).op_type != "Concat" or partition.kind(index) is not Kind.POINTWISE:
+        return None
+    for kernel, feed in _latest_feeds(partition, index):
+        if partition.is_only_reader(index, feed) and partition.kernel_kinds(kernel) <= ELEMENTWISE:
             return kernel
     return None
 
@@ -162,7 +187,7 @@ def norm(partition: Partition, index: int) -> int | None:
     if partition.kind(index) not in (Kind.NORM, Kind.SOFTMAX):
         return None
     for kernel, feed in _latest_feeds(partition, index):
-        if _same_size(partition, index, feed) and partition.kernel_kinds(kernel) <= _ELEMENTWISE:
+        if _same_size(partition, index, feed) and partition.kernel_kinds(kernel) <= ELEMENTWISE:
             return kernel
     return None
 

@@ -9,6 +9,8 @@ from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Rate, 
 from simulator.ops.work import Kind
 
 Fallback = Literal["per_op", "first_unsupported"]
+Added = Literal["batch_norm", "bias", "casts", "copies"]
+Layout = Literal["channels_first", "channels_last"]
 
 
 class Instructions(Strict):
@@ -98,6 +100,10 @@ class InPlace(Strict):
 class RuntimeSpec(Strict):
     """How a runtime cuts the graph into kernels (`fusion` names rules of simulator/kernels), and its profiles.
 
+    `adds` names operators that it runs beside those of the file (simulator/transform): batch norms that the exporter
+    folded and biases of convolutions (added.py), casts of mixed precision (autocast.py), copies into another order of
+    dimensions (layout.py); `layout` says how images lie then.
+
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
     peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.
     `fallback` is what follows an operator that an engine does not run: `per_op`, only that one goes to the next engine;
@@ -110,6 +116,8 @@ class RuntimeSpec(Strict):
     description: str
     classes: tuple[HardwareClass, ...] = ()  # hardware classes it runs on; empty: all
     fusion: tuple[str, ...] = ()
+    adds: tuple[Added, ...] = ()
+    layout: Layout = "channels_first"
     measured_limits: bool = True
     geometry: bool = True
     fallback: Fallback = "per_op"

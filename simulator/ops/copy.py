@@ -175,6 +175,11 @@ def _pad_value(op: OpView) -> list[np.ndarray] | None:
     return [np.pad(value, pads, constant_values=fill.ravel()[0] if fill is not None and fill.size else 0)]
 
 
+# a copy into another order of dimensions: no file has it, frameworks run it (simulator/transform/layout.py)
+rule("contiguous", domain="aten", kind=Kind.COPY, shape=lambda op: [Out(op.shape(0), op.dtype(0))],
+     example=Example((t(2, 3, 4),), ((2, 3, 4),)))(nothing)  # fmt: skip
+
+
 @rule("Pad", kind=Kind.COPY, shape=_pad_shape, value=_pad_value,
       roles={1: Input.CONFIG, 2: Input.CONFIG, 3: Input.CONFIG},
       example=Example((t(2, 3), v(0, 1, 0, 2)), ((2, 6),)))  # fmt: skip

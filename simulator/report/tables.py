@@ -211,7 +211,7 @@ def _group_cells(est: Estimate, group: list[int], keys: Sequence[str]) -> list[s
     for key in keys:
         column = BY_KEY[key].column(est)
         first = column[group[0]]
-        numeric = BY_KEY[key].quantity not in ("text", "list") and isinstance(first, int | float)
+        numeric = BY_KEY[key].quantity not in ("text", "list", "flag") and isinstance(first, int | float)
         text = format_cell(first * len(group) if numeric and isinstance(first, int | float) else first, key)
         cells.append(text if numeric else _head(text))
     return cells

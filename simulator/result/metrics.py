@@ -8,7 +8,7 @@ import numpy as np
 
 from simulator.result.prediction import Prediction
 
-Quantity = Literal["text", "list", "count", "bytes", "seconds", "joules", "ratio"]
+Quantity = Literal["text", "list", "flag", "count", "bytes", "seconds", "joules", "ratio"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Metric:
     @property
     def sortable(self) -> bool:
         """Whether `--sort` takes it."""
-        return self.quantity not in ("text", "list")
+        return self.quantity not in ("text", "list", "flag")
 
 
 def _names(est: Prediction) -> list[object]:
@@ -37,6 +37,11 @@ def _op_types(est: Prediction) -> list[object]:
 def _origins(est: Prediction) -> list[object]:
     graph = est.prepared.graph
     return [[name for index in sorted((*k.ops, *k.views)) for name in graph.ops[index].origin] for k in est.prepared.kernels]
+
+
+def _added(est: Prediction) -> list[object]:
+    """Whether all that a kernel does is run by the framework beside the operators of the file."""
+    return [all(est.prepared.graph.ops[i].added for i in k.ops) for k in est.prepared.kernels]
 
 
 def _integers(column: Callable[[Prediction], np.ndarray]) -> Callable[[Prediction], list[object]]:
@@ -61,6 +66,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("op_type", "operator", "text", _op_types),
     Metric("kind", "class", "text", lambda est: [str(k.kind) for k in est.prepared.kernels]),
     Metric("origin", "ONNX nodes", "list", _origins),
+    Metric("added", "added", "flag", _added),
     Metric("engine", "engine", "text", lambda est: est.engines),
     Metric("rate", "type", "text", lambda est: est.work.rates),
     Metric("macs", "MACs", "count", _integers(lambda est: est.work.macs)),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from simulator.cost.traffic import placed_shares
 from simulator.graph.graph import Graph
-from simulator.graph.types import TensorSpec
+from simulator.graph.types import Role, TensorSpec
 from simulator.kernels.partition import view_source
 from simulator.kernels.types import Kernel
 from simulator.machine.params import Machine
@@ -37,7 +37,7 @@ def lifetimes(graph: Graph, kernels: Sequence[Kernel]) -> dict[str, tuple[Tensor
     last, inputs = len(kernels) - 1, frozenset(graph.inputs)
     spans: dict[str, tuple[TensorSpec, int, int]] = {}
     for index, kernel in enumerate(kernels):
-        for spec in (*kernel.inputs, *kernel.outputs):
+        for spec in (*kernel.inputs, *(s for s in kernel.outputs if s.role is not Role.WEIGHT)):  # a cast weight is a weight
             whole = graph.tensors[spec.name]
             first = spans[spec.name][1] if spec.name in spans else (0 if spec.name in inputs else index)
             spans[spec.name] = (whole, first, index)

@@ -45,6 +45,9 @@ PRECISIONS: Final[dict[str, Precision]] = {
     "amp_bf16": Precision(dtypes.BFLOAT16, dtypes.FLOAT32, dtypes.FLOAT32),
 }
 
+# mixed precisions, and the type in which a framework's autocast runs what it casts
+AUTOCAST: Final[dict[str, DType]] = {"amp_fp16": dtypes.FLOAT16, "amp_bf16": dtypes.BFLOAT16}
+
 
 def precision_of(name: str) -> Precision:
     """The precision of that name; PrecisionError with suggestions otherwise."""

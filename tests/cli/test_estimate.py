@@ -18,7 +18,7 @@ from support.machines import MACHINE_FILE
 
 from simulator.io.hardware_reader import hardware_ids
 from simulator.result.metrics import METRICS, SORT_KEYS
-from simulator.transform.precision import PRECISIONS
+from simulator.transform.precision import AUTOCAST, PRECISIONS
 from tests.cli.command import ESCAPE, command, environment, estimated, good, process, sim
 
 FORMATS = ("table", "json", "csv", "md")
@@ -83,7 +83,7 @@ LAYER: dict[str, Any] = {
     "name": str, "op_type": str, "origin": list, "engine": str, "macs": int, "ops": int, "weight_bytes": int, "input_bytes": int,
     "output_bytes": int, "compute_s": float, "memory_s": float, "latency_s": float, "bound": str,
     "arithmetic_intensity_op_per_byte": (float, type(None)), "energy_j": (float, type(None)),
-    "kind": str, "rate": str, "moved_bytes": int, "overhead_s": float, "transfer_s": float,
+    "kind": str, "rate": str, "added": bool, "moved_bytes": int, "overhead_s": float, "transfer_s": float,
 }  # fmt: skip
 
 
@@ -173,6 +173,8 @@ def parsed_csv(text: str) -> list[dict[str, Any]]:
     def typed(key: str, cell: str) -> Any:
         if kinds[key] == "text":
             return cell
+        if kinds[key] == "flag":
+            return cell == "True"
         if kinds[key] == "list":
             return cell.split(";")
         return None if cell == "" else int(cell) if kinds[key] in ("count", "bytes") else float(cell)
@@ -559,7 +561,7 @@ def test_every_precision(precision: str) -> None:
     found = estimated("resnet50", "--hw", "h100_sxm", "--precision", precision)
     assert found["settings"]["precision"] == precision
     assert found["model"] == estimated("resnet50", "--hw", "h100_sxm")["model"]
-    bits = PRECISIONS[precision].weight.bits
+    bits = PRECISIONS[precision].weight.bits + (AUTOCAST[precision].bits if precision in AUTOCAST else 0)  # and the copy
     assert found["totals"]["weight_bytes"] == pytest.approx(found["model"]["params"] * bits / 8, rel=0.05)  # biases are wider
     assert f"   {precision} ·" in good("estimate", "resnet50", "--hw", "h100_sxm", "--precision", precision).lines[0]
 

@@ -7,6 +7,7 @@ from support.machines import EVERYTHING
 from support.strategies import networks
 
 from simulator import api, zoo
+from simulator.estimator import prepare
 from simulator.graph.graph import Graph
 from simulator.kernels.partition import kind_of, partition, work_of
 from simulator.kernels.types import Kernel
@@ -90,6 +91,27 @@ def test_fusing_keeps_the_arithmetic(network: Model, fusion: tuple[str, ...]) ->
     else:
         assert work.ops.sum() == network.flops
     assert len(kernels) <= len(partition(network.graph, ())[0])
+
+
+ADDS = ("batch_norm", "bias", "casts", "copies")
+
+
+@few
+@given(networks(), fusions, st.sampled_from(["fp16", "amp_fp16"]), st.sampled_from(["channels_first", "channels_last"]))
+def test_what_runtimes_add_keeps_macs_and_leaves_kernels_sound(
+    network: Model, fusion: tuple[str, ...], precision: str, layout: str
+) -> None:
+    plain = prepare(network, precision, fusion)
+    added = prepare(network, precision, fusion, (), ADDS, layout)
+    assert added.work.macs.sum() == network.macs
+    assert added.graph.outputs == plain.graph.outputs
+    assert {op.name for op in plain.graph.ops} == {op.name for op in added.graph.ops if not op.added}
+    made: set[str] = set()
+    for kernel in added.kernels:
+        assert {t.name for t in (*kernel.inputs, *kernel.weights)} & added.graph.producer.keys() <= made
+        made |= {t.name for t in kernel.outputs}
+    homes = [i for k in added.kernels for i in k.ops]
+    assert len(homes) == len(set(homes))
 
 
 @few

@@ -10,7 +10,7 @@ import pytest
 import simulator as sim
 from simulator.cost.limits import limits_of
 from simulator.cost.table import cost_table
-from simulator.estimator import estimate, prepare
+from simulator.estimator import estimate, prepared_for
 from simulator.graph.graph import Graph
 from simulator.io.hardware_reader import load_runtime
 from simulator.kernels.types import Kernel
@@ -26,6 +26,7 @@ MACHINES = {
     "cpu": "rpi4", "gpu": "a100_sxm_80", "tpu": "tpu_v5e", "npu": "edgetpu_usb", "ethosu": "ethos_u55_128", "mcu": "stm32h743",
     "fpga": "zcu102",
 }  # fmt: skip
+RUNTIMES = ("ideal", "pytorch_compile", "pytorch_eager", "tensorrt", "onnxruntime", "tflm_cmsis_nn", "x_cube_ai_9", "ethosu")
 CHAIN = ("full", "prefetch", "layer", "runtime", "none")
 ROUNDING = 1 + 1e-9
 
@@ -53,9 +54,9 @@ def test_policies_are_ordered_above_the_bound(name: str) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_kernels_are_homes_of_all_operators_and_need_nobody_who_needs_them(name: str) -> None:
-    graph = network(name).graph
-    for runtime in ("ideal", "pytorch_compile", "onnxruntime", "tflm_cmsis_nn"):
-        kernels = prepare(network(name), None, load_runtime(runtime).fusion).kernels
+    for runtime in RUNTIMES:
+        prepared = prepared_for(network(name), load_runtime(runtime))
+        graph, kernels = prepared.graph, prepared.kernels
         homes = [op for kernel in kernels for op in (*kernel.ops, *kernel.views)]
         assert len(homes) == len(set(homes))
         assert {i for i, op in enumerate(graph.ops) if not op.constant} - set(homes) <= free_views(graph, kernels)
@@ -71,7 +72,7 @@ def free_views(graph: Graph, kernels: tuple[Kernel, ...]) -> set[int]:
     return {i for i, op in enumerate(graph.ops) if i not in homed and op.op_type in VIEWS}
 
 
-VIEWS = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Transpose", "Slice", "Split", "Expand", "Dropout"}
+VIEWS = {"Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Transpose", "Slice", "Split", "Expand", "Dropout"}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -93,7 +94,7 @@ def traffic(prepared: Prepared, machine: Machine, runtime: RuntimeSpec) -> float
 @pytest.mark.parametrize("name", NETWORKS)
 def test_traffic_outside_falls_with_what_fits_inside(name: str) -> None:
     runtime = load_runtime("onnxruntime")
-    prepared = prepare(network(name), None, runtime.fusion)
+    prepared = prepared_for(network(name), runtime)
     base = machine_of(sim.load_hardware("rpi4"))
     moved = []
     for factor in (1e-6, 1e-3, 0.1, 1.0, 10.0, 100.0, 1e4):

@@ -374,3 +374,37 @@ def test_a_slice_is_read_as_far_as_it_goes() -> None:
     graph = resolved(model(nodes, [value("x", 10, 8)], ["y"], [ints("from", 0), ints("to", 3), ints("axis", 0)]))
     fused = kernel(graph, "strided_views")
     assert {t.name: t.elements for t in fused.inputs} == {"x": 24}
+
+
+def rotary() -> Graph:
+    """Rotary positions: x · cos + (−x2, x1) · sin."""
+    nodes = [
+        node("MatMul", "a w", "x"), node("Mul", "x cos", "c"), node("Split", "x", "x1 x2", axis=-1), node("Neg", "x2", "n"),
+        node("Concat", "n x1", "r", axis=-1), node("Mul", "r sin", "s"), node("Add", "c s", "y"),
+    ]  # fmt: skip
+    weights = [weight("w", 8, 8), weight("cos", 4, 8), weight("sin", 4, 8)]
+    return resolved(model(nodes, [value("a", 4, 8)], ["y"], weights, opset=13))
+
+
+def test_a_code_generator_writes_rotary_positions_as_one_kernel() -> None:
+    generated = ("pointwise_chain", "strided_views", "concat", "merge")
+    assert cut(rotary(), *generated) == [["MatMul"], ["Mul", "Neg", "Concat", "Mul", "Add"]]
+    assert len(cut(rotary(), "pointwise_chain", "strided_views")) == 5
+
+
+def test_kernels_merge_unless_one_waits_for_the_other() -> None:
+    """Both sides of an addition join; not where a product lies between them."""
+    joined = [node("Relu", "x", "a"), node("Neg", "x", "b"), node("Add", "a b", "y")]
+    graph = resolved(model(joined, [value("x", 4, 4)], ["y"]))
+    assert cut(graph, "pointwise_chain", "merge") == [["Relu", "Neg", "Add"]]
+    between = [node("Relu", "x", "a"), node("MatMul", "a w", "m"), node("Neg", "m", "b"), node("Add", "a b", "y")]
+    graph = resolved(model(between, [value("x", 4, 4)], ["y"], [weight("w", 4, 4)]))
+    assert cut(graph, "pointwise_chain", "merge") == [["Relu"], ["MatMul"], ["Neg", "Add"]]
+
+
+def test_a_concatenation_of_many_parts_is_a_copy() -> None:
+    parts = [node("Relu", f"x{i}", f"r{i}") for i in range(9)]
+    for count in (8, 9):
+        nodes = [*parts[:count], node("Concat", " ".join(f"r{i}" for i in range(count)), "c", axis=0), node("Neg", "c", "y")]
+        graph = resolved(model(nodes, [value(f"x{i}", 2) for i in range(count)], ["y"]))
+        assert (["Concat"] in cut(graph, "pointwise_chain", "concat")) == (count == 9)

@@ -1,0 +1,99 @@
+"""Operators that a framework runs beside those of the file: Graph → Graph.
+
+Exporters fold a batch norm into the convolution before it, and write a convolution's bias as its input; frameworks run
+both as passes of their own over the result. The operators put back are marked (`Op.added`), lead to the node they come
+from (`Op.origin`), and carry work and bytes like any other. MACs, shapes and the result's name stay as they are.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Final
+
+from simulator.graph.graph import Graph
+from simulator.graph.types import Op, Role, TensorSpec
+
+Tensors = Mapping[str, TensorSpec]
+Rewrite = Callable[[Graph, Op], "tuple[tuple[Op, ...], Tensors] | None"]
+ADDITIONS: Final[dict[str, Rewrite]] = {}
+_CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
+_RENAMED = "onnx::Conv"  # what PyTorch's exporter calls weights that it computes: those of a folded batch norm
+
+
+def addition(name: str) -> Callable[[Rewrite], Rewrite]:
+    """Register what takes the place of an operator, under the name that runtimes use (`adds`)."""
+
+    def register(rewrite: Rewrite) -> Rewrite:
+        ADDITIONS[name] = rewrite
+        return rewrite
+
+    return register
+
+
+def with_added(graph: Graph, names: Collection[str]) -> Graph:
+    """The graph with the operators that a runtime adds, of those that `ADDITIONS` knows."""
+    for name, rewrite in ADDITIONS.items():
+        if name in names:
+            graph = _rewritten(graph, rewrite)
+    return graph
+
+
+def _rewritten(graph: Graph, rewrite: Rewrite) -> Graph:
+    ops: list[Op] = []
+    tensors = dict(graph.tensors)
+    for op in graph.ops:
+        found = None if op.constant else rewrite(graph, op)
+        ops += (op,) if found is None else found[0]
+        tensors.update({} if found is None else found[1])
+    return replace(graph, ops=tuple(ops), tensors=tensors)
+
+
+@addition("batch_norm")
+def batch_norm(graph: Graph, op: Op) -> tuple[tuple[Op, ...], Tensors] | None:
+    """A convolution whose bias is that of a folded batch norm writes its sums, and a batch norm reads and writes them."""
+    if not _has_bias(graph, op) or not is_folded(graph, op):
+        return None
+    channels = graph.tensors[op.inputs[2]]
+    names = [f"{op.name}/{part}" for part in ("scale", "shift", "mean", "variance")]
+    vectors = {n: TensorSpec(n, (channels.elements,), channels.dtype, Role.WEIGHT) for n in names}
+    return _split(graph, op, "BatchNormalization", "batch_norm", tuple(names), vectors)
+
+
+@addition("bias")
+def bias(graph: Graph, op: Op) -> tuple[tuple[Op, ...], Tensors] | None:
+    """A convolution writes its sums, and an addition of the bias reads and writes them."""
+    if not _has_bias(graph, op):
+        return None
+    vector = graph.tensors[op.inputs[2]]
+    rank = graph.tensors[op.outputs[0]].rank
+    column = TensorSpec(f"{op.name}/bias_column", (vector.elements, *(1,) * (rank - 2)), vector.dtype, Role.WEIGHT)
+    return _split(graph, op, "Add", "bias", (column.name,), {column.name: column})
+
+
+def _has_bias(graph: Graph, op: Op) -> bool:
+    if op.op_type not in _CONVOLUTIONS or op.domain or len(op.inputs) < 3 or not op.inputs[2]:
+        return False
+    return graph.tensors[op.inputs[2]].role is Role.WEIGHT and graph.tensors[op.outputs[0]].dtype.is_float
+
+
+def is_folded(graph: Graph, op: Op) -> bool:
+    """Whether an exporter folded a batch norm into this convolution: it names the bias itself.
+
+    PyTorch's TorchScript exporter renames weight and bias to `onnx::Conv_<n>`, torch.export makes a bias
+    `<weight>_bias`; a bias of the network keeps its own name.
+    """
+    weight, bias = (graph.stored.get(name) or (name,) for name in op.inputs[1:3])
+    return all(name.startswith(_RENAMED) for name in (*weight, *bias)) or bias == (f"{weight[0]}_bias",)
+
+
+def _split(
+    graph: Graph, op: Op, op_type: str, part: str, vectors: tuple[str, ...], tensors: Tensors
+) -> tuple[tuple[Op, ...], Tensors]:
+    """The convolution without its bias, and what comes after it under the name of its result."""
+    result = graph.tensors[op.outputs[0]]
+    sums = replace(result, name=f"{result.name}/sums", role=Role.ACTIVATION)
+    bare = replace(op, inputs=op.inputs[:2], outputs=(sums.name,))
+    after = Op(
+        f"{op.name}/{part}", op_type, "", graph.opset, (sums.name, *vectors), (result.name,),
+        origin=op.origin, repeat=op.repeat, added=True,
+    )  # fmt: skip
+    return (bare, after), {sums.name: sums, **tensors}
