@@ -18,7 +18,7 @@ from simulator.cost.energy import kernel_energy, total_j
 from simulator.cost.limits import Limits
 from simulator.cost.parts import Part, flows_of, rates_of
 from simulator.cost.streams import Streamed, streamed
-from simulator.cost.traffic import memory_times, moved_bytes
+from simulator.cost.traffic import Flow, memory_times, moved_bytes
 from simulator.cost.transfer import Crossings, link_s, switch_s
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine
@@ -57,6 +57,27 @@ class CostTable:
     crossed: Mapping[str, Crossings]
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes on their ways; B/s read and written that each level reaches; the share of its time that shows."""
+
+    moving: tuple[Flow, ...]
+    rates: Mapping[str, tuple[Number, Number]]
+    shown: Mapping[str, Number]
+
+
+def traffic_of(
+    work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...], parts: Sequence[Part]
+) -> Traffic:
+    """What all kernels move, over which levels, at which rates."""
+    profiles = [limits.of(engine) for engine in placement]
+    moving = flows_of(parts, np.array([p.resident_share for p in profiles], np.float64))
+    exposed = np.array([p.cache_exposed_of(kind) for p, kind in zip(profiles, work.kinds, strict=True)], np.float64)
+    shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
+    rates = rates_of(parts, limits, np.array([p.bandwidth.value for p in profiles], np.float64))
+    return Traffic(moving, rates, shown)
+
+
 def cost_table(
     work: WorkTable,
     machine: Machine,
@@ -64,17 +85,16 @@ def cost_table(
     placement: tuple[EngineParams, ...],
     parts: Sequence[Part] = (),
     crossed: Mapping[str, Crossings] = NOTHING_CROSSED,
+    traffic: Traffic | None = None,
 ) -> CostTable:
     """Cost of every kernel. `placement` is the engine that runs each of them, `parts` those that have memories of their own,
-    `crossed` what the links between them carry.
+    `crossed` what the links between them carry, `traffic` what stands in for the bytes that the kernels move.
     """
     parts = parts or (Part(machine, work),)
     profiles = [limits.of(engine) for engine in placement]
     theta = np.array([p.overlap.value for p in profiles], np.float64)
-    moving = flows_of(parts, np.array([p.resident_share for p in profiles], np.float64))
-    exposed = np.array([p.cache_exposed_of(kind) for p, kind in zip(profiles, work.kinds, strict=True)], np.float64)
-    shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
-    rates = rates_of(parts, limits, np.array([p.bandwidth.value for p in profiles], np.float64))
+    traffic = traffic or traffic_of(work, machine, limits, placement, parts)
+    moving, rates, shown = traffic.moving, traffic.rates, traffic.shown
     times = memory_times(moving, rates, shown)
     memory_s = times.combined_s(theta)
     moved = moved_bytes(moving, len(work))
