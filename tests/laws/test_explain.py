@@ -1,15 +1,18 @@
 """An explanation follows from its own numbers, and they are the estimate's: over networks × machines × runtimes."""
 
 import math
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from support.strategies import machines, networks, runtimes
+from support.strategies import hardware_dicts, machines, networks, runtime_dicts, runtimes
 
 from simulator.estimator import estimate
-from simulator.explain.layer import explain_layer
-from simulator.explain.terms import LayerExplanation
+from simulator.explanation.layer import explain_layer
+from simulator.explanation.reasons import Case, reasons_of
+from simulator.explanation.run import explain_run
+from simulator.explanation.terms import LayerExplanation
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
@@ -18,6 +21,14 @@ from simulator.schedule.overlap import POLICIES
 
 policies = st.sampled_from(sorted(POLICIES))
 few = settings(max_examples=60, deadline=None)
+
+
+def one_of(est: Estimate, data: st.DataObject) -> int:
+    """A kernel whose name no other has."""
+    names = [k.name for k in est.prepared.kernels]
+    alone = [i for i, name in enumerate(names) if names.count(name) == 1]
+    assume(alone)
+    return data.draw(st.sampled_from(alone))
 
 
 def values(found: LayerExplanation) -> dict[str, float]:
@@ -55,14 +66,81 @@ def test_the_terms_are_the_estimates(
     network: Model, machine: HardwareSpec, software: RuntimeSpec, policy: str, data: st.DataObject
 ) -> None:
     est = estimate(network, machine, software, overlap=policy)
-    names = [k.name for k in est.prepared.kernels]
-    index = data.draw(st.sampled_from([i for i, name in enumerate(names) if names.count(name) == 1]))
-    checked(est, index)
+    checked(est, one_of(est, data))
 
 
 @few
 @given(networks(), machines(energy=True), runtimes(), st.data())
 def test_with_energies(network: Model, machine: HardwareSpec, software: RuntimeSpec, data: st.DataObject) -> None:
     est = estimate(network, machine, software)
-    names = [k.name for k in est.prepared.kernels]
-    checked(est, data.draw(st.sampled_from([i for i, name in enumerate(names) if names.count(name) == 1])))
+    checked(est, one_of(est, data))
+
+
+counts = st.integers(1, 40)
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> dict[str, Any]:
+    """Any shape of an engine."""
+    kind = draw(st.sampled_from(["systolic", "parallel", "core", "tiles"]))
+    if kind == "systolic":
+        flow = draw(st.sampled_from(["weight", "output", "input"]))
+        return {"kind": kind, "rows": draw(st.integers(2, 40)), "columns": draw(st.integers(2, 40)), "dataflow": flow,
+                "hidden_fill": draw(st.booleans())}  # fmt: skip
+    if kind == "parallel":
+        return {"kind": kind, "pixels": draw(counts), "inputs": draw(counts), "outputs": draw(counts)}
+    if kind == "core":
+        lanes = {"lanes": {"fp32": draw(counts)}, "dot": {"fp32": draw(st.integers(1, 8))}}
+        return {"kind": kind, "issue": draw(st.integers(1, 4)), "width": f"{draw(st.sampled_from([4, 16]))} B", **lanes}
+    return {"kind": kind}
+
+
+@st.composite
+def shaped(draw: st.DrawFn) -> tuple[HardwareSpec, RuntimeSpec]:
+    """A machine whose engines must be filled, and a runtime that pads, unrolls and issues."""
+    machine, software = draw(hardware_dicts()), draw(runtime_dicts())
+    for engine in machine["engines"]:
+        engine |= {"geometry": draw(geometries()), "units": draw(st.integers(1, 5)), "clock": "3 GHz"}
+    profile = software["profiles"]["default"]
+    profile |= {
+        "instructions": {"default": draw(st.floats(0, 9)), "conv": 2},
+        "output_instructions": {"gemm": draw(st.floats(0, 99))},
+    }
+    if draw(st.booleans()):
+        profile |= {"prologue_k": draw(counts), "input_multiple": draw(counts), "on_vector": ["depthwise_conv"]}
+    profile["kernel_overhead"] = draw(st.sampled_from(["900 cycles", "2 us"]))
+    return HardwareSpec.model_validate(machine), RuntimeSpec.model_validate(software)
+
+
+@settings(max_examples=150, deadline=None)
+@given(networks(), shaped(), st.data())
+def test_on_engines_of_every_shape(network: Model, both: tuple[HardwareSpec, RuntimeSpec], data: st.DataObject) -> None:
+    est = estimate(network, *both)
+    checked(est, one_of(est, data))
+
+
+@few
+@given(networks(), shaped(), policies)
+def test_every_reason_is_an_estimate_between_bound_and_latency(
+    network: Model, both: tuple[HardwareSpec, RuntimeSpec], policy: str
+) -> None:
+    est = estimate(network, *both, overlap=policy)
+    assert Case.of(est).latency_s() == est.latency_s
+    reasons, together_s = reasons_of(est)
+    assert [r.saved_s for r in reasons] == sorted((r.saved_s for r in reasons), reverse=True)
+    for reason in reasons:
+        assert reason.saved_s > 0
+        assert reason.latency_s == pytest.approx(est.latency_s - reason.saved_s)
+        assert reason.latency_s >= est.bound_latency_s * (1 - 1e-9)
+    assert est.bound_latency_s * (1 - 1e-9) <= together_s <= min([est.latency_s, *(r.latency_s for r in reasons)]) * (1 + 1e-9)
+
+
+@few
+@given(networks(), machines(), runtimes())
+def test_the_run_follows_from_its_terms(network: Model, machine: HardwareSpec, software: RuntimeSpec) -> None:
+    est = estimate(network, machine, software)
+    found = explain_run(est)
+    assert [t for t in found.terms if not t.follows] == []
+    terms = {t.key: t.value for t in found.terms}
+    assert (terms["latency_s"], terms["bound_s"]) == (est.latency_s, est.bound_latency_s)
+    assert found.gap_s == est.latency_s - est.bound_latency_s

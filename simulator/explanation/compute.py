@@ -1,11 +1,11 @@
 """What the arithmetic of a kernel takes: each unit's operations over the rate that it reaches."""
 
 from simulator.cost.compute import compute_parts_s, instructions_s
-from simulator.explain.book import vector_efficiency
-from simulator.explain.expression import Expression, Quantity, least, sum_of
-from simulator.explain.filled import filled_terms, product
-from simulator.explain.scene import Scene
-from simulator.explain.terms import OperatorWork, Section, Term, term
+from simulator.explanation.book import vector_efficiency
+from simulator.explanation.expression import Expression, Quantity, least, sum_of
+from simulator.explanation.filled import filled_terms, product
+from simulator.explanation.scene import Scene
+from simulator.explanation.terms import OperatorWork, Section, Term, term
 from simulator.kernels.partition import work_of
 from simulator.machine.geometry import Core, CoreGeometry
 from simulator.ops.work import Kind

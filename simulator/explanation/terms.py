@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from simulator.explain.expression import Expression, FigureUse, number_text
+from simulator.explanation.expression import Expression, FigureUse, number_text
 
 _AGREES: Final = 1e-9  # how far rounding may part a formula from the estimate
 

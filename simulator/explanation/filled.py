@@ -8,9 +8,9 @@ import numpy as np
 from simulator.cost import tensor_core
 from simulator.cost.compute import filled_share
 from simulator.cost.geometry import systolic_cycles
-from simulator.explain.expression import Expression, Quantity, constant, largest, least, whole
-from simulator.explain.scene import Scene
-from simulator.explain.terms import Term, term
+from simulator.explanation.expression import Expression, Quantity, constant, largest, least, whole
+from simulator.explanation.scene import Scene
+from simulator.explanation.terms import Term, term
 from simulator.machine.figures import Figure
 from simulator.machine.geometry import Core, CoreGeometry, Parallel, Systolic, SystolicGeometry, Tiles
 from simulator.ops.work import Kind

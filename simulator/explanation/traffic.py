@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from simulator.cost.parts import Part
 from simulator.cost.traffic import Flow, held_share, memory_times, path, placed_shares
-from simulator.explain.expression import Expression, Quantity, constant, largest, least, sum_of
-from simulator.explain.scene import Scene
-from simulator.explain.terms import Operand, Section, Term, term
+from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
+from simulator.explanation.scene import Scene
+from simulator.explanation.terms import Operand, Section, Term, term
 from simulator.graph.types import TensorSpec
 from simulator.machine.params import MemoryParams
 from simulator.machine.spec import Memory
@@ -131,7 +131,8 @@ def bytes_section(scene: Scene) -> Section:
             if crossing:
                 parts.append(Quantity(role, crossing, "B"))
         moved = scene.own(scene.est.cost.bytes_by_level[level.id])
-        found.append(term(f"bytes.{level.id}", f"over {level.id}", "B", sum_of(parts), moved))
+        if moved:
+            found.append(term(f"bytes.{level.id}", f"over {level.id}", "B", sum_of(parts), moved))
     return Section("bytes", "Bytes over each memory", tuple(found))
 
 
@@ -158,9 +159,14 @@ def _role_terms(scene: Scene, role: str, own: Sequence[_Touch], level: MemoryPar
 
 
 def _share_of(touch: _Touch, missed: float, count: int) -> Expression:
-    name = touch.role if count == 1 else f"{touch.spec.name}{' later' if touch.later else ''}"
+    name = _name(touch, count)
     size = Quantity(name, touch.bytes, "B")
     return size if missed == 1.0 else size * Quantity("missed", missed)
+
+
+def _name(touch: _Touch, count: int) -> str:
+    """What a formula calls a tensor: its role where it is the only one of it."""
+    return touch.role if count == 1 else f"{touch.spec.name}{' later' if touch.later else ''}"
 
 
 def _misses(scene: Scene, role: str, own: Sequence[_Touch], level: MemoryParams) -> tuple[list[Term], dict[int, float]]:
@@ -174,8 +180,7 @@ def _misses(scene: Scene, role: str, own: Sequence[_Touch], level: MemoryParams)
         if not inner or touch.distance_bytes >= GATHERED:
             continue
         best = max(inner, key=lambda m: _held(scene, touch, m))
-        name = role if len(own) == 1 else f"{touch.spec.name}{' later' if touch.later else ''}"
-        found.append(_missed_term(scene, touch, name, best, level, shares[id(touch)]))
+        found.append(_missed_term(scene, touch, _name(touch, len(own)), best, level, shares[id(touch)]))
     return found, shares
 
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 from simulator.cost.transfer import switch_s
-from simulator.explain.expression import Expression, Quantity, constant, largest, least, sum_of
-from simulator.explain.scene import Scene
-from simulator.explain.terms import Section, Term, term
+from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
+from simulator.explanation.scene import Scene
+from simulator.explanation.terms import Section, Term, term
 from simulator.schedule.overlap import WINDOWS, Windows
 
 _HIDES = {

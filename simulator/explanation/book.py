@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from simulator.explain.expression import Expression, FigureUse, Quantity
+from simulator.explanation.expression import Expression, FigureUse, Quantity, number_text
 from simulator.machine.figures import Figure
 from simulator.machine.params import SPECIAL_SHARE, EngineParams
 from simulator.machine.runtime import Profile, RuntimeSpec
@@ -57,7 +57,7 @@ class Book:
         quantity = self.of_machine(symbol, path, figure, unit)
         if not figure.per_cycle or clock is None:
             return quantity
-        return Quantity(f"{symbol} per cycle", figure.value, unit.removesuffix("/s"), quantity.figures) * clock
+        return Quantity(f"{symbol} per cycle", figure.value, f"{unit.removesuffix('/s')}/cycle", quantity.figures) * clock
 
     def clock(self, engine: Engine) -> Expression | None:
         """The highest clock of an engine."""
@@ -116,8 +116,7 @@ class Book:
         node = self.hardware.process
         note = "stands in for what the file leaves out" + (f"; process {node.text}" if node else "")
         table = "energies of measured cells at 45 and 7 nm, Horowitz 2014 and Jouppi 2021 (docs/hardware.md)"
-        text = f"{value:.3g} {unit}"
-        return Quantity(symbol, value, unit, (self.assumed(path, text, note, table),))
+        return Quantity(symbol, value, unit, (self.assumed(path, number_text(value, unit), note, table),))
 
 
 def vector_efficiency(book: Book, engine: EngineParams, profile: Profile) -> Quantity:

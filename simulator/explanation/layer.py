@@ -1,19 +1,21 @@
 """One kernel of an estimate, explained; and which kernel a name means."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 from simulator.errors import UsageError, did_you_mean
-from simulator.explain.combined import energy_section, launch_section, time_section
-from simulator.explain.compute import compute_section, operators_of, work_section
-from simulator.explain.scene import Scene
-from simulator.explain.terms import LayerExplanation
-from simulator.explain.traffic import bytes_section, memory_section, operands_of
+from simulator.explanation.combined import energy_section, launch_section, time_section
+from simulator.explanation.compute import compute_section, operators_of, work_section
+from simulator.explanation.scene import Scene
+from simulator.explanation.terms import LayerExplanation
+from simulator.explanation.traffic import bytes_section, memory_section, operands_of
 from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prediction
 from simulator.units import format_si
 
 _MOST: Final = 5  # names in a message
+_WORDS: Final = re.compile(r"[^a-z0-9]+")
 
 
 def explain_layer(est: Estimate, layer: str) -> LayerExplanation:
@@ -86,9 +88,17 @@ def find_layer(est: Prediction, layer: str) -> int:
             raise UsageError(
                 f"{len(found)} kernels match --layer '{layer}': {_some([names[i] for i in found])}; name one of them"
             )
-    known = dict.fromkeys([*names, *(node for own in nodes for node in own)])
-    hint = did_you_mean(wanted, known) or f" (kernels: {_some(names)})"
-    raise UsageError(f"{est.model.name} has no layer '{layer}'{hint}")
+    known = list(dict.fromkeys([*names, *(node for own in nodes for node in sorted(own))]))
+    raise UsageError(f"{est.model.name} has no layer '{layer}'{did_you_mean(wanted, known) or _near(wanted, names)}")
+
+
+def _near(wanted: str, names: Sequence[str]) -> str:
+    """Kernels that share most words with what was asked for, the first ones where none does."""
+    words = {word for word in _WORDS.split(wanted.lower()) if word}
+    shared = [len(words & set(_WORDS.split(name.lower()))) for name in names]
+    if not any(shared):
+        return f" (kernels: {_some(names)})"
+    return f" (the closest: {_some([name for name, count in zip(names, shared, strict=True) if count == max(shared)])})"
 
 
 def _node_names(est: Prediction, index: int) -> set[str]:

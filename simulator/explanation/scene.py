@@ -7,7 +7,7 @@ import numpy as np
 
 from simulator.cost.table import Traffic
 from simulator.estimator import Setting, setting_of
-from simulator.explain.book import Book
+from simulator.explanation.book import Book
 from simulator.kernels.types import Kernel
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine
