@@ -173,7 +173,9 @@ def _flat(operator: str, left: Expression, right: Expression) -> Expression:
 
 def number_text(value: float, unit: str = "", digits: int = _DIGITS) -> str:
     """`115.6 MMAC`, `0.92`, `3136`: a number that can be calculated with; bytes in powers of 1000."""
-    if unit and math.isfinite(value):
+    if not math.isfinite(value):
+        return "∞"
+    if unit:
         return format_si(value, unit, digits)
     if value == round(value) and abs(value) < _LARGEST_WHOLE:
         return f"{value:.0f}"
