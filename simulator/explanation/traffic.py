@@ -125,7 +125,10 @@ def bytes_section(scene: Scene) -> Section:
         for role, flow in flows:
             crossing, own = _crossing(scene, flow, level.id), [t for t in touches if t.role == role and t.bytes]
             if own and level in flow.levels:
-                found += _role_terms(scene, role, own, level, crossing)
+                said = {(t.substituted, t.note) for t in found}
+                found += [
+                    t for t in _role_terms(scene, role, own, level, crossing) if (t.substituted, t.note or t.key) not in said
+                ]
             elif crossing:
                 found.append(_reread(scene, level, crossing))
             if crossing:
@@ -148,14 +151,24 @@ def _role_terms(scene: Scene, role: str, own: Sequence[_Touch], level: MemoryPar
         return []
     before, found = _misses(scene, role, own, level)
     outside = _outside(scene, role, level)
+    together = _missed_bytes(role, own, whole, found)
+    together = together if outside is None else together * outside
+    name = f"{role} over {level.id}"
+    return [*before, term(f"bytes.{level.id}.{role}", name, "B", together, crossing)]
+
+
+def _missed_bytes(role: str, own: Sequence[_Touch], whole: float, found: Mapping[int, float]) -> Expression:
+    """All of a role's bytes times the share that is missed, or each tensor's where their shares differ."""
+    shares = set(found.values())
+    if len(shares) == 1:
+        missed = shares.pop()
+        size = Quantity(role, whole, "B")
+        return size if missed == 1.0 else size * Quantity("missed", missed)
     shown = sorted(own, key=lambda t: -t.bytes * found[id(t)])
     parts: list[Expression] = [_share_of(t, found[id(t)], len(own)) for t in shown[:_SHOWN_TENSORS]]
     rest = sum(t.bytes * found[id(t)] for t in shown[_SHOWN_TENSORS:])
     parts += [Quantity(f"{len(own) - _SHOWN_TENSORS} others", rest, "B")] if len(own) > _SHOWN_TENSORS else []
-    together = sum_of(parts)
-    together = together if outside is None else together * outside
-    name = f"{role} over {level.id}"
-    return [*before, term(f"bytes.{level.id}.{role}", name, "B", together, crossing)]
+    return sum_of(parts)
 
 
 def _share_of(touch: _Touch, missed: float, count: int) -> Expression:
@@ -170,17 +183,21 @@ def _name(touch: _Touch, count: int) -> str:
 
 
 def _misses(scene: Scene, role: str, own: Sequence[_Touch], level: MemoryParams) -> tuple[list[Term], dict[int, float]]:
-    """Share of each tensor that no staging level further in holds, and how that of the largest comes about."""
+    """Share of each tensor that no staging level further in holds, and how it comes about for the largest."""
     placed = _placed(scene, role)
     ways = path(part_of(scene).machine, weights=role == "weights")
     inner = [m for m in ways[: ways.index(level)] if m.id not in placed]
     shares = {id(t): min([1.0, *(1.0 - _held(scene, t, m) for m in inner)]) for t in own}
+    alike: dict[float, list[_Touch]] = {}
+    for touch in sorted(own, key=lambda t: -t.bytes)[:_SHOWN_TENSORS] if inner else ():
+        if touch.distance_bytes < GATHERED:
+            alike.setdefault(touch.distance_bytes, []).append(touch)
     found = []
-    for touch in sorted(own, key=lambda t: -t.bytes)[:_SHOWN_TENSORS]:
-        if not inner or touch.distance_bytes >= GATHERED:
-            continue
+    for touch, *others in alike.values():
         best = max(inner, key=lambda m: _held(scene, touch, m))
-        found.append(_missed_term(scene, touch, _name(touch, len(own)), best, level, shares[id(touch)]))
+        together = len(others) + 1 == len(own)
+        name = role if together else " and ".join(_name(t, len(own)) for t in (touch, *others))
+        found.append(_missed_term(scene, touch, name, best, level, shares[id(touch)]))
     return found, shares
 
 
