@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simulator.api import battery_life, estimate, load_hardware, load_model, plan, trace
+    from simulator.api import battery_life, estimate, explain, load_hardware, load_model, plan, trace
     from simulator.errors import SimulatorError
     from simulator.machine.spec import HardwareSpec
     from simulator.model import Model
@@ -25,6 +25,7 @@ _HOMES = {
     "load_model": "simulator.api",
     "load_hardware": "simulator.api",
     "estimate": "simulator.api",
+    "explain": "simulator.api",
     "plan": "simulator.api",
     "battery_life": "simulator.api",
     "trace": "simulator.api",
@@ -41,6 +42,7 @@ __all__ = [
     "SimulatorError",
     "battery_life",
     "estimate",
+    "explain",
     "load_hardware",
     "load_model",
     "plan",

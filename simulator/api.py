@@ -17,6 +17,7 @@ from simulator.result.battery import battery_life as _battery_life
 from simulator.result.estimate import Estimate
 
 if TYPE_CHECKING:
+    from simulator.explanation.terms import LayerExplanation, RunExplanation
     from simulator.schedule.plan import MemoryPlan
 
 
@@ -110,6 +111,23 @@ def estimate(
     return _estimate(network, spec, profile, precision=precision, overlap=overlap)
 
 
+def explain(est: Estimate, layer: str | None = None) -> "LayerExplanation | RunExplanation":
+    """Where an estimate's numbers come from: formulas, the numbers in them, and the sources of these.
+
+    Args:
+        est: an estimate.
+        layer: a kernel: its name, that of an ONNX node in it, or a part of either that only one has; None for the whole
+            run, with the reasons why it takes longer than the bound.
+
+    Raises:
+        UsageError: no kernel is called so, or several are.
+    """
+    from simulator.explanation.layer import explain_layer  # estimates do without
+    from simulator.explanation.run import explain_run
+
+    return explain_run(est) if layer is None else explain_layer(est, layer)
+
+
 def plan(
     est: Estimate,
     *,
@@ -160,4 +178,4 @@ def trace(est: Estimate) -> dict[str, object]:
     return to_trace(est)
 
 
-__all__ = ["battery_life", "estimate", "load_hardware", "load_model", "plan", "trace"]
+__all__ = ["battery_life", "estimate", "explain", "load_hardware", "load_model", "plan", "trace"]

@@ -1,6 +1,6 @@
 """One run: WorkTable × Machine × Runtime × policy → Estimate."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -12,8 +12,8 @@ from simulator.cost.bound import bound_s
 from simulator.cost.energy import defaults_used
 from simulator.cost.limits import Limits, limits_of
 from simulator.cost.parts import Part, parts_of
-from simulator.cost.table import CostTable, cost_table
-from simulator.cost.transfer import crossings
+from simulator.cost.table import CostTable, Traffic, cost_table, traffic_of
+from simulator.cost.transfer import Crossings, crossings
 from simulator.errors import UsageError, did_you_mean
 from simulator.graph.graph import Graph
 from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
@@ -40,6 +40,28 @@ from simulator.units import format_si
 from simulator.workload import WorkTable, footprint, work_table
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One network on one machine under one runtime: what its costs are computed from."""
+
+    prepared: Prepared
+    machine: Machine
+    limits: Limits
+    placement: Placement
+    parts: tuple[Part, ...]
+    crossed: Mapping[str, Crossings]
+
+    @property
+    def traffic(self) -> Traffic:
+        """Bytes on their ways, each kind of data apart, and the rates that they meet."""
+        found = traffic_of(self.prepared.work, self.machine, self.limits, self.placement, self.parts)
+        return replace(found, moving=found.apart())
+
+    def cost(self, traffic: Traffic | None = None) -> CostTable:
+        """Cost of every kernel; `traffic` in the place of what the kernels cause."""
+        return cost_table(self.prepared.work, self.machine, self.limits, self.placement, self.parts, self.crossed, traffic)
 
 
 @lru_cache(maxsize=64)
@@ -122,13 +144,11 @@ def estimate(
     supported = _supported(hardware, limits.profiles)
     prepared = prepared_for(model, runtime, precision, supported)
     widened = require_rate(machine, prepared.work.mac_rates, precision)
-    placement = place(prepared.work, machine, limits.profiles, runtime.fallback)
-    parts = _parts(prepared, machine, placement)
-    crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
-    cost = cost_table(prepared.work, machine, limits, placement, parts, crossed)
+    setting = _setting(prepared, machine, limits, runtime)
+    placement, parts = setting.placement, setting.parts
     engines = tuple(e.id for e in placement)
-    kernel_s, total = POLICIES[policy](_terms(cost, prepared, policy, branches_of(prepared.kernels, engines)))
-    latency = float(total + _fixed_s(machine, limits))
+    cost = setting.cost()
+    kernel_s, latency = timed(setting, cost, policy)
     bound = _bound_s(model, hardware, machine, precision)
     energy, energy_parts, kernel_j = _energy(cost, machine, kernel_s, latency)
     fits = together(f for part in parts for f in fit(part.machine, part.work.footprint))
@@ -194,6 +214,28 @@ def _terms(cost: CostTable, prepared: Prepared, policy: str, branches: Branches 
     return Terms.of(cost)
 
 
+def setting_of(model: Model, hardware: HardwareSpec, runtime: RuntimeSpec, precision: str | None) -> Setting:
+    """What `estimate` computes its costs from."""
+    machine = machine_of(hardware)
+    limits = limits_of(runtime, machine)
+    prepared = prepared_for(model, runtime, precision, _supported(hardware, limits.profiles))
+    return _setting(prepared, machine, limits, runtime)
+
+
+def _setting(prepared: Prepared, machine: Machine, limits: Limits, runtime: RuntimeSpec) -> Setting:
+    placement = place(prepared.work, machine, limits.profiles, runtime.fallback)
+    parts = _parts(prepared, machine, placement)
+    crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
+    return Setting(prepared, machine, limits, placement, parts, crossed)
+
+
+def timed(setting: Setting, cost: CostTable, policy: str) -> tuple[Array, float]:
+    """Each kernel's time under an overlap policy, and the latency with what every inference pays once."""
+    prepared, engines = setting.prepared, tuple(e.id for e in setting.placement)
+    kernel_s, total = POLICIES[policy](_terms(cost, prepared, policy, branches_of(prepared.kernels, engines)))
+    return kernel_s, float(total + _fixed_s(setting.machine, setting.limits))
+
+
 def _known_policy(overlap: str | None) -> str:
     policy = overlap or "runtime"
     if policy not in POLICIES:
@@ -212,12 +254,18 @@ def _parts(prepared: Prepared, machine: Machine, placement: Placement) -> tuple[
 
 def _bound_s(model: Model, hardware: HardwareSpec, machine: Machine, precision: str | None) -> float:
     """The lowest bound of all ways in which a runtime may share the kernels out among engines."""
-    found = []
+    ways = bound_ways(model, hardware, machine, precision)
+    return min((float(bound_s(p.work, machine, placement, parts)) for p, placement, parts in ways), default=0.0)
+
+
+def bound_ways(
+    model: Model, hardware: HardwareSpec, machine: Machine, precision: str | None
+) -> Iterator[tuple[Prepared, Placement, tuple[Part, ...]]]:
+    """The network with everything fused, on every set of engines that a runtime may use, either way to fall back."""
     for usable in engine_sets(machine):
         fused = prepare(model, precision, EVERY_FUSION, _supported(hardware, usable))
-        ways = placements(fused.work, machine, usable)
-        found += [float(bound_s(fused.work, machine, way, _parts(fused, machine, way))) for way in ways]
-    return min(found, default=0.0)
+        for placement in placements(fused.work, machine, usable):
+            yield fused, placement, _parts(fused, machine, placement)
 
 
 def _fixed_s(machine: Machine, limits: Limits) -> Number:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from simulator.graph.types import Role
 from simulator.kernels.types import Kernel
 
 Column = NDArray[np.float64]
+ROLES: Final = ("weights", "inputs", "outputs")
 GATHERED = 1e30  # rows picked by data: no run touches the same ones again
 
 
@@ -142,6 +144,17 @@ class _Recency:
 
 
 @dataclass(frozen=True, slots=True)
+class Touch:
+    """A tensor that a kernel touches in one role: all of its bytes, or those of its first or its `later` rounds."""
+
+    name: str
+    role: str
+    bytes: float
+    distance_bytes: float
+    later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Touch:
     name: str
     size_bytes: int
@@ -155,23 +168,33 @@ def operands(graph: Graph, kernels: Sequence[Kernel], peak_bytes: float) -> Oper
     `peak_bytes` is the most that is alive at once: activations share buffers, so they never spread over more. A result
     is written out when it is not held until its last use: it has the longest distance of those that read it.
     """
+    rows: dict[str, dict[tuple[int, float], float]] = {role: {} for role in ROLES}  # (kernel, distance) → bytes
+    for number, touched in enumerate(touches_of(graph, kernels, peak_bytes)):
+        for touch in touched:
+            part, key = rows[touch.role], (number, touch.distance_bytes)
+            part[key] = part.get(key, 0.0) + touch.bytes
+    return Operands(*(_table(rows[role]) for role in ROLES))
+
+
+def touches_of(graph: Graph, kernels: Sequence[Kernel], peak_bytes: float) -> list[list[Touch]]:
+    """For every kernel what it touches, tensor by tensor; see `operands`."""
     touches = [_touches(kernel) for kernel in kernels]
     distances = _distances(touches, peak_bytes)
     written = _longest(touches, distances)
-    rounds = _round_bytes([graph.ops[kernel.main].repeat for kernel in kernels], touches)
-    rows: dict[tuple[bool, bool], dict[tuple[int, float], float]] = {}  # (kernel, distance) → bytes, by role
-    for number, (kernel, touched) in enumerate(zip(kernels, touches, strict=True)):
-        repeat = graph.ops[kernel.main].repeat
-        for touch, far in zip(touched, distances[number], strict=True):
-            away = written[touch.name] if touch.written else far
+    repeats = [graph.ops[kernel.main].repeat for kernel in kernels]
+    result = []
+    for repeat, touched, far, round_bytes in zip(repeats, touches, distances, _round_bytes(repeats, touches), strict=True):
+        found = []
+        for touch, distance in zip(touched, far, strict=True):
+            away = written[touch.name] if touch.written else distance
             if touch.weight and touch.size_bytes < graph.tensors[touch.name].size_bytes:
                 away = GATHERED
-            part = rows.setdefault((touch.weight and not touch.written, touch.written), {})
-            part[number, away] = part.get((number, away), 0.0) + touch.size_bytes
+            role = "outputs" if touch.written else "weights" if touch.weight else "inputs"
+            found.append(Touch(touch.name, role, touch.size_bytes, away))
             if repeat > 1:
-                again = (number, rounds[number])
-                part[again] = part.get(again, 0.0) + touch.size_bytes * (repeat - 1)
-    return Operands(*(_table(rows.get(key, {})) for key in ((True, False), (False, False), (False, True))))
+                found.append(Touch(touch.name, role, touch.size_bytes * (repeat - 1), round_bytes, later=True))
+        result.append(found)
+    return result
 
 
 def _table(rows: Mapping[tuple[int, float], float]) -> Touches:

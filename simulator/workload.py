@@ -35,6 +35,11 @@ class Footprint:
     activation_bytes: float
     boundary_bytes: float
 
+    @property
+    def least_touched_bytes(self) -> float:
+        """Weights read, inputs and outputs; these may share buffers, like all activations."""
+        return self.touched_weight_bytes + min(self.boundary_bytes, self.activation_bytes)
+
 
 @dataclass(frozen=True)
 class WorkTable:

@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("report",),
     ("study",),
     ("fidelity",),
-    ("explain",),
+    ("explanation",),
     ("estimator",),
     ("result",),
     ("schedule",),
@@ -39,7 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 PURE = (
-    "explain",
+    "explanation",
     "estimator",
     "result",
     "schedule",

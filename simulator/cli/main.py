@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from simulator import __version__
-from simulator.cli import estimate, hardware, models, plan, trace
+from simulator.cli import estimate, explain, hardware, models, plan, trace
 from simulator.errors import SimulatorError
 from simulator.units import printable
 
@@ -41,6 +41,7 @@ def main(
 
 app.command()(estimate.estimate)
 app.command()(estimate.roofline)
+app.command()(explain.explain)
 app.command()(plan.plan)
 app.command()(trace.trace)
 app.add_typer(hardware.app, name="hw")

@@ -5,6 +5,7 @@ must cross each level when whatever fits on chip is still there from the last ru
 """
 
 from collections.abc import Sequence
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from simulator.machine.params import EngineParams, Machine
 from simulator.workload import WorkTable, total
 
 Array = NDArray[np.float64]
+Unit = Literal["matrix", "vector", "special"]
+UNITS: Final[tuple[Unit, ...]] = ("matrix", "vector", "special")
 
 
 def bound_s(work: WorkTable, machine: Machine, placement: tuple[EngineParams, ...], parts: Sequence[Part] = ()) -> Array:
@@ -25,26 +28,41 @@ def bound_s(work: WorkTable, machine: Machine, placement: tuple[EngineParams, ..
     `work` must be that of the graph with everything fused that any runtime fuses, so that the bound does not depend on
     the runtime.
     """
-    compute: Array = np.zeros(())
-    parts_s = compute_parts_s(work, IDEAL, placement)
-    for engine in dict.fromkeys(e.id for e in placement):
-        here = np.array([e.id == engine for e in placement], np.bool_)
-        for seconds in parts_s:
-            compute = np.maximum(compute, total(np.where(here, seconds, 0.0)))
-    longest = compute
+    longest: Array = np.zeros(())
+    for seconds in units_s(work, placement).values():
+        longest = np.maximum(longest, seconds)
     for part in parts or (Part(machine, work),):
         longest = np.maximum(longest, minimal_memory_s(part))
     return np.asarray(longest)
 
 
+def units_s(work: WorkTable, placement: tuple[EngineParams, ...]) -> dict[tuple[str, Unit], Array]:
+    """Seconds that each unit of each engine needs for all its work at its peak."""
+    found: dict[tuple[str, Unit], Array] = {}
+    parts_s = compute_parts_s(work, IDEAL, placement)
+    for engine in dict.fromkeys(e.id for e in placement):
+        here = np.array([e.id == engine for e in placement], np.bool_)
+        for unit, seconds in zip(UNITS, parts_s, strict=True):
+            found[engine, unit] = total(np.where(here, seconds, 0.0))
+    return found
+
+
 def minimal_memory_s(part: Part) -> Array:
-    """Seconds that the busiest level needs for the bytes that must cross it.
+    """Seconds that the busiest level needs for the bytes that must cross it."""
+    longest: Array = np.zeros(())
+    for moved_bytes, fastest in least_traffic(part).values():
+        longest = np.maximum(longest, moved_bytes / fastest)
+    return longest
+
+
+def least_traffic(part: Part) -> dict[str, tuple[Number, Number]]:
+    """Bytes that must cross each level, and the B/s of the faster of its two ways.
 
     Behind caches and staging memories that is at most what a run touches at all, less what they keep from the last run.
     """
     work, machine = part.work, part.machine
-    touched = work.footprint.touched_weight_bytes + work.footprint.boundary_bytes
-    longest: Array = np.zeros(())
+    touched = work.footprint.least_touched_bytes
+    found: dict[str, tuple[Number, Number]] = {}
     kept: Number = 0.0
     moved = home_bytes_of(part)
     for memory in machine.memories:
@@ -54,10 +72,9 @@ def minimal_memory_s(part: Part) -> Array:
             read, written = moved[memory.id]
             compulsory = total(read + written)
             least = np.minimum(compulsory, np.maximum(touched - _column(kept), 0.0))
-            compulsory = np.where(_column(kept) > 0.0, least, compulsory)
             fastest = np.maximum(memory.read_bytes_per_s, memory.write_bytes_per_s)
-            longest = np.maximum(longest, compulsory / _column(fastest))
-    return longest
+            found[memory.id] = (np.where(_column(kept) > 0.0, least, compulsory), _column(fastest))
+    return found
 
 
 def _column(value: Number) -> Number:

@@ -71,6 +71,15 @@ def _core_share(work: WorkTable, shape: Core, rate: str) -> Array | float:
 
 def _systolic_share(m: Array, n: Array, k: Array, groups: Array, shape: Systolic, units: Number) -> Array:
     """The arrays share a product by its rows, its columns or its groups, whichever is fastest."""
+    by_rows, by_columns, by_groups = systolic_cycles(m, n, k, groups, shape, units)
+    spent = np.minimum(np.minimum(by_rows, by_columns), by_groups)
+    return systolic.utilisation(m, n, k, groups, spent, shape.rows * units, shape.columns)
+
+
+def systolic_cycles(
+    m: Number, n: Number, k: Number, groups: Number, shape: Systolic, units: Number
+) -> tuple[Array, Array, Array]:
+    """Cycles if the arrays share a product by its rows m, by its columns n, by its groups."""
     cycles = {
         ("weight", True): systolic.cycles_weight_stationary_hidden,
         ("weight", False): systolic.cycles_weight_stationary,
@@ -79,8 +88,8 @@ def _systolic_share(m: Array, n: Array, k: Array, groups: Array, shape: Systolic
         ("input", True): systolic.cycles_input_stationary_hidden,
         ("input", False): systolic.cycles_input_stationary,
     }[shape.dataflow, shape.hidden_fill]
-    rows, columns = shape.rows, shape.columns
-    spent = cycles(np.ceil(m / units), n, k, groups, rows, columns)
-    spent = np.minimum(spent, cycles(m, np.ceil(n / units), k, groups, rows, columns))
-    spent = np.minimum(spent, cycles(m, n, k, np.ceil(groups / units), rows, columns))
-    return systolic.utilisation(m, n, k, groups, spent, rows * units, columns)
+    return (
+        cycles(np.ceil(m / units), n, k, groups, shape.rows, shape.columns),
+        cycles(m, np.ceil(n / units), k, groups, shape.rows, shape.columns),
+        cycles(m, n, k, np.ceil(groups / units), shape.rows, shape.columns),
+    )

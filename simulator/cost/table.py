@@ -106,6 +106,35 @@ class CostTable:
         return compute, movement_total_j(self.machine, self.moved, self.total)
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes on their ways; B/s read and written that each level reaches; the share of its time that shows.
+
+    `apart` has weights, inputs, results and what is read again of each part as flows of their own.
+    """
+
+    moving: tuple[Flow, ...]
+    rates: Mapping[str, tuple[Number, Number]]
+    shown: Mapping[str, Number]
+    apart: Callable[[], tuple[Flow, ...]]
+
+
+def traffic_of(
+    work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...], parts: Sequence[Part]
+) -> Traffic:
+    """What all kernels move, over which levels, at which rates."""
+    resident = by_engine(placement, work, lambda engine, _: limits.of(engine).resident_share)
+    bandwidth = by_engine(placement, work, lambda engine, _: limits.of(engine).bandwidth.value)
+    exposed = by_class(placement, work, lambda engine, _, kind: limits.of(engine).cache_exposed_of(kind))
+    shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
+
+    def flows(*, apart: bool) -> tuple[Flow, ...]:
+        return with_blocks_bytes(flows_of(parts, resident, apart=apart), work, limits, placement)
+
+    moving = flows(apart=works_by_blocks(limits, placement))
+    return Traffic(moving, rates_of(parts, limits, bandwidth), shown, lambda: flows(apart=True))
+
+
 def cost_table(
     work: WorkTable,
     machine: Machine,
@@ -113,25 +142,20 @@ def cost_table(
     placement: tuple[EngineParams, ...],
     parts: Sequence[Part] = (),
     crossed: Mapping[str, Crossings] = NOTHING_CROSSED,
+    traffic: Traffic | None = None,
 ) -> CostTable:
     """Cost of every kernel. `placement` is the engine that runs each of them, `parts` those that have memories of their own,
-    `crossed` what the links between them carry.
+    `crossed` what the links between them carry, `traffic` what stands in for the bytes that the kernels move.
     """
+    parts = parts or (Part(machine, work),)
     parts = parts or (Part(machine, work),)
 
     def of_runtime(number: Callable[[Profile], Number]) -> Number:
         return by_engine(placement, work, lambda engine, _: number(limits.of(engine)))
 
-    theta, resident = of_runtime(lambda p: p.overlap.value), of_runtime(lambda p: p.resident_share)
-    by_blocks = works_by_blocks(limits, placement)
-
-    def flows(*, apart: bool) -> tuple[Flow, ...]:
-        return with_blocks_bytes(flows_of(parts, resident, apart=apart or by_blocks), work, limits, placement)
-
-    moving = flows(apart=False)
-    exposed = by_class(placement, work, lambda engine, _, kind: limits.of(engine).cache_exposed_of(kind))
-    shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
-    rates = rates_of(parts, limits, of_runtime(lambda p: p.bandwidth.value))
+    theta, by_blocks = of_runtime(lambda p: p.overlap.value), works_by_blocks(limits, placement)
+    traffic = traffic or traffic_of(work, machine, limits, placement, parts)
+    moving, rates, shown = traffic.moving, traffic.rates, traffic.shown
     times = memory_times(moving, rates, shown)
     crossing = link_s(crossed, machine, limits, placement)
     return CostTable(
@@ -146,7 +170,7 @@ def cost_table(
         asynchronous=np.array([limits.of(engine).asynchronous for engine in placement], np.bool_),
         moving=moving,
         times=times,
-        streams=lambda: streamed(parts, flows(apart=True), rates, shown, theta),
+        streams=lambda: streamed(parts, traffic.apart(), rates, shown, theta),
         tiles=fewest_tiles(work, machine),
         transfer_s=reduce(np.add, crossing.values(), switch_s(machine, limits, placement)),
         crossing_s=crossing,

@@ -14,6 +14,7 @@ Array = NDArray[np.float64]
 
 # rows × columns of C of one thread block; the large ones load fewest bytes per MAC, 16 is one instruction's width
 TILES = ((256, 128), (128, 256), (128, 128), (128, 64), (64, 128), (64, 64), (128, 32), (32, 128), (64, 16), (16, 64))
+ATTENTION_BLOCK = 64.0  # queries and keys of fused attention come in blocks of it
 SPLITS = (1, 2, 4, 8, 16, 32)  # ways of cutting k, each with its own partial result
 
 
@@ -60,20 +61,36 @@ def slowdown(
     Source: NVIDIA guide (tiles, waves); k0, cap 8: MODELLING, GPU formulas; `operand_cost` estimated (64 × 64 a quarter
     below 256 × 128, as in CUTLASS's profiles).
     """
-    shape = np.broadcast_shapes(*(np.shape(x) for x in (m, n, k, groups, multiprocessors, k0)))
-    axes = (1,) * len(shape)
-    tile_m, tile_n = (np.array(side, np.float64).reshape(-1, 1, *axes) for side in zip(*TILES, strict=True))
-    split = np.array(SPLITS, np.float64).reshape(1, -1, *axes)
-    cost = 1.0 + operand_cost * (1.0 / tile_m + 1.0 / tile_n)
-    even = tiles(m, n, groups, tile_m, tile_n) * split / multiprocessors
-    rounds = np.minimum(np.ceil(even), np.maximum(even, 1e-9) * wave_cap)
-    steps = np.ceil(k / split) + np.where(split == 1.0, 1.0, 2.0) * k0
-    best = np.min(rounds * steps * (tile_m * tile_n * (cost / cost.min())), axis=(0, 1))
+    best = np.min(tile_steps(m, n, k, groups, multiprocessors, k0, operand_cost, wave_cap), axis=(0, 1))
     useful = m * n * k * groups / multiprocessors
     return np.where(useful > 0, np.maximum(best / np.where(useful > 0, useful, 1.0), 1.0), 1.0)
 
 
-def attention_slowdown(queries: Number, keys: Number, block: Number = 64.0) -> Array:
+def tile_steps(
+    m: Number, n: Number, k: Number, groups: Number, multiprocessors: Number,
+    k0: Number = 0.0, operand_cost: Number = 16.0, wave_cap: Number = np.inf,
+) -> Array:  # fmt: skip
+    """MACs for which every multiprocessor is busy with each of the tiles and splits, shape (tiles, splits, ...).
+
+    waves · tm·tn · relative cost of the tile · (⌈k/s⌉ + k0, or + 2·k0 if split), as in `slowdown`.
+    """
+    shape = np.broadcast_shapes(*(np.shape(x) for x in (m, n, k, groups, multiprocessors, k0)))
+    axes = (1,) * len(shape)
+    tile_m, tile_n = (np.array(side, np.float64).reshape(-1, 1, *axes) for side in zip(*TILES, strict=True))
+    split = np.array(SPLITS, np.float64).reshape(1, -1, *axes)
+    cost = tile_cost(tile_m, tile_n, operand_cost)
+    even = tiles(m, n, groups, tile_m, tile_n) * split / multiprocessors
+    rounds = np.minimum(np.ceil(even), np.maximum(even, 1e-9) * wave_cap)
+    steps = np.ceil(k / split) + np.where(split == 1.0, 1.0, 2.0) * k0
+    return np.asarray(rounds * steps * (tile_m * tile_n * (cost / cost.min())))
+
+
+def tile_cost(tile_m: Number, tile_n: Number, operand_cost: Number = 16.0) -> Array:
+    """1 + `operand_cost` · (1/tm + 1/tn): time per MAC of a tile, operands loaded."""
+    return np.asarray(1.0 + operand_cost * (1.0 / tile_m + 1.0 / tile_n))
+
+
+def attention_slowdown(queries: Number, keys: Number, block: Number = ATTENTION_BLOCK) -> Array:
     """Time over MACs / peak of fused attention, ≥ 1: queries and keys are padded to whole blocks.
 
     ⌈Lq / b⌉·b · ⌈Lk / b⌉·b / (Lq · Lk). Both products stay in registers, so that the head's width, a short k, costs no

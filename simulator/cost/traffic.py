@@ -153,7 +153,7 @@ def flows(work: WorkTable, machine: Machine, resident_share: Number, *, apart: b
         levels = path(machine, weights=weights)
         found.append(Flow(levels, _crossing(len(work), touches, levels, shares, resident_share), weights, written))
     again = _reread(work, machine)
-    return (*found, again) if again else tuple(found)
+    return (*found, again) if apart or any(crossing.any() for crossing in again.crossing) else tuple(found)
 
 
 def path(machine: Machine, *, weights: bool) -> tuple[MemoryParams, ...]:
@@ -220,7 +220,7 @@ def _by_kernel(count: int, touches: Touches, missed: Array, which: NDArray[np.in
     return result
 
 
-def _reread(work: WorkTable, machine: Machine) -> Flow | None:
+def _reread(work: WorkTable, machine: Machine) -> Flow:
     """What kernels read again because their tiles must fit the memories further in; it crosses these on its way."""
     levels = tuple(m for m in path(machine, weights=False) if m in path(machine, weights=True))
     crossing: list[Array] = []
@@ -228,8 +228,6 @@ def _reread(work: WorkTable, machine: Machine) -> Flow | None:
     for level in levels:
         crossing.append(reread_bytes(work, inside))
         inside = level.capacity_bytes if inside is np.inf else np.maximum(inside, level.capacity_bytes)
-    if not any(again.any() for again in crossing):
-        return None
     for place in reversed(range(len(crossing) - 1)):
         crossing[place] = np.maximum(crossing[place], crossing[place + 1])
     return Flow(levels, tuple(crossing))

@@ -225,10 +225,10 @@ def _head(text: str) -> str:
 def _label(name: str, count: int, room: int) -> str:
     """Name of the first kernel of a line, and how many more are like it."""
     more = f" ×{count}" if count > 1 else ""
-    return _tail(name, room - len(more)) + more
+    return tail(name, room - len(more)) + more
 
 
-def _tail(name: str, room: int) -> str:
+def tail(name: str, room: int) -> str:
     """The end of a long name: exporters put what tells layers apart there."""
     name = printable(name)
     if cell_len(name) <= room:

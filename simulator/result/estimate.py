@@ -20,7 +20,10 @@ class Estimate(Prediction):
         """One row a kernel, as a pandas DataFrame (extra `pandas`)."""
         return to_frame(self)
 
+    def terms(self) -> Terms:
+        """What the overlap policy combines into the kernels' times."""
+        return Terms.in_order(self.cost, self.prepared.occupancy.live_bytes, branches_of(self.prepared.kernels, self.engines))
+
     def timeline(self) -> Timeline:
         """What happens when: events of engines, memories and launches, from 0 to the latency."""
-        terms = Terms.in_order(self.cost, self.prepared.occupancy.live_bytes, branches_of(self.prepared.kernels, self.engines))
-        return timeline(self.cost, terms, self.engines, self.overlap, self.latency_s)
+        return timeline(self.cost, self.terms(), self.engines, self.overlap, self.latency_s)

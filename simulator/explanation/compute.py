@@ -1,0 +1,158 @@
+"""What the arithmetic of a kernel takes: each unit's operations over the rate that it reaches."""
+
+from simulator.cost.blocks import plan_of
+from simulator.cost.compute import compute_parts_s, instructions_s
+from simulator.cost.geometry import padded_share
+from simulator.explanation.book import vector_efficiency
+from simulator.explanation.expression import Expression, Quantity, least, sum_of
+from simulator.explanation.filled import filled_terms, product
+from simulator.explanation.scene import Scene
+from simulator.explanation.terms import OperatorWork, Section, Term, term
+from simulator.kernels.partition import work_of
+from simulator.machine.geometry import BlockNpu, Core, CoreGeometry
+from simulator.ops.work import Kind
+
+
+def operators_of(scene: Scene) -> tuple[OperatorWork, ...]:
+    """What each operator of the kernel counts."""
+    graph = scene.setting.prepared.graph
+    found = []
+    for index in scene.kernel.ops:
+        op = graph.ops[index]
+        work, repeat = work_of(graph, op), op.repeat
+        vector = scene.kernel.folded.get(index, work.vector_ops)
+        notes = [f"runs {repeat} ×"] if repeat > 1 else []
+        notes += ["folded into the weights: a bias is left"] if index in scene.kernel.folded else []
+        found.append(
+            OperatorWork(op.name, op.op_type, work.macs * repeat, vector * repeat, work.special_ops * repeat, ", ".join(notes))
+        )
+    return tuple(found)
+
+
+def work_section(scene: Scene) -> Section:
+    """Counts, and the shape of the largest product."""
+    work, found = scene.work, []
+    m, n, k, groups = product(scene)
+    inside = m.number * n.number * k.number * groups.number
+    macs = scene.own(work.macs)
+    if inside:
+        repeat = scene.own(work.launches)
+        note = "m rows, n columns, k summed over" + ("; the largest product inside" if inside * repeat != macs else "")
+        found.append(term("product", "product", "MAC", m * n * k * groups, inside, note))
+    return Section("work", "Work", tuple(found))
+
+
+def compute_section(scene: Scene) -> Section:
+    """Seconds of each unit, and together."""
+    limits, placement = scene.setting.limits, scene.setting.placement
+    if _is_by_blocks(scene):
+        return Section("compute", "Compute", (_by_blocks(scene),))
+    matrix, vector, special = (scene.own(s) for s in compute_parts_s(scene.work, limits, placement))
+    beside = scene.own(instructions_s(scene.work, limits, placement))
+    filled = filled_terms(scene)
+    found: list[Term] = [*filled]
+    if matrix:
+        rate = term("mac_rate", "MAC rate", "MAC/s", _mac_rate(scene))
+        macs = Quantity("MACs", scene.own(scene.work.macs), "MAC") / _reached(rate, filled)
+        found += [rate, term("matrix_s", "matrix", "s", macs, matrix)]
+    if vector:
+        found.append(term("vector_s", "vector", "s", _vector(scene), vector))
+    if special:
+        found.append(term("special_s", "special", "s", _special(scene), special, "exp, erf, root and the like"))
+    if beside:
+        found.append(_instructions(scene, beside))
+    names = [("matrix", matrix), ("vector", vector), ("special", special), ("instructions", beside)]
+    parts = [Quantity(name, seconds, "s") for name, seconds in names if seconds]
+    together = term("compute_s", "compute", "s", sum_of(parts), scene.own(scene.est.cost.compute_s))
+    return Section("compute", "Compute", (*found, together))
+
+
+def _is_by_blocks(scene: Scene) -> bool:
+    """Whether the engine takes the cycles of its blocks for the kernel."""
+    shape, limits = scene.engine.shape, scene.setting.limits
+    return isinstance(shape, BlockNpu) and limits.geometry and bool(plan_of(scene.work.maps, shape).whole[scene.index])
+
+
+def _by_blocks(scene: Scene) -> Term:
+    """Cycles of all blocks over the clock, as the block model chose and counted them."""
+    seconds = scene.own(scene.est.cost.compute_s)
+    clock = scene.book.clock(scene.engine_spec)
+    for share in scene.book.sustained(scene.engine_spec):
+        clock = clock * share if clock is not None else None
+    note = "of the blocks that simulator/cost/block_npu.py chooses, never fewer than the operations at peak rates take"
+    if clock is None:
+        return term("compute_s", "compute", "s", Quantity("blocks", seconds, "s"), seconds, note)
+    return term("compute_s", "compute", "s", Quantity("cycles", seconds * clock.value) / clock, seconds, note)
+
+
+def _reached(rate: Term, filled: tuple[Term, ...]) -> Expression:
+    own = Quantity("MAC rate", rate.value, "MAC/s")
+    return own * Quantity("filled", filled[-1].value) if filled else own
+
+
+def _mac_rate(scene: Scene) -> Expression:
+    """The peak, the share of the clock that is kept, and what the runtime reaches, or was measured on the machine."""
+    spec, profile, book = scene.engine_spec, scene.profile, scene.book
+    efficiency = book.by_kind(
+        "efficiency", scene.engine, "efficiency", {str(k): f for k, f in profile.efficiency.items()}, scene.kind
+    )
+    shares = [*book.sustained(spec), efficiency]
+    kept = shares[0] if len(shares) == 1 else shares[0] * shares[1]
+    peak = book.peak(spec, scene.native)
+    if Kind(scene.kind) in profile.on_vector:
+        return least(book.vector(spec, scene.engine, scene.rate), peak) * kept
+    achieved = spec.achieved.get(scene.native)  # type: ignore[call-overload]
+    if scene.setting.limits.measured and achieved is not None:
+        path = f"engines.{spec.id}.achieved.{scene.native}"
+        return peak * least(kept, book.of_machine("achieved", path, achieved))
+    return peak * kept
+
+
+def _vector(scene: Scene) -> Expression:
+    rate = scene.book.vector(scene.engine_spec, scene.engine, scene.rate)
+    return Quantity("operations", scene.own(scene.work.vector_ops), "OP") / _at(scene, rate)
+
+
+def _special(scene: Scene) -> Expression:
+    rate = scene.book.special(scene.engine_spec, scene.engine)
+    return Quantity("special", scene.own(scene.work.special_ops), "OP") / _at(scene, rate)
+
+
+def _at(scene: Scene, rate: Expression) -> Expression:
+    """A vector rate at the clock and the efficiency that are reached."""
+    for share in scene.book.sustained(scene.engine_spec):
+        rate = rate * share
+    return rate * vector_efficiency(scene.book, scene.engine, scene.profile)
+
+
+def _instructions(scene: Scene, value: float) -> Term:
+    """Instructions beside the arithmetic over those that the cores issue in a second."""
+    book, profile, engine, spec = scene.book, scene.profile, scene.engine, scene.engine_spec
+    own = next((table for rate, table in profile.by_type.items() if rate == scene.native), profile)
+    path = "" if own is profile else f"by_type.{scene.native}."
+    tables = (("instructions", own.instructions), ("output_instructions", own.output_instructions))
+    per_mac, per_output = (
+        book.by_kind(symbol, engine, f"{path}{name}", {str(k): f for k, f in table.items()}, scene.kind, 0.0)
+        for symbol, (name, table) in zip(("per MAC", "per output"), tables, strict=True)
+    )
+    shape, path = engine.shape, f"engines.{engine.id}"
+    assert isinstance(shape, Core)
+    width = Quantity("register", float(shape.width_bytes), "B")
+    issue: Expression = Quantity("issue", float(shape.issue))
+    if isinstance(spec.geometry, CoreGeometry):
+        width = book.of_machine("register", f"{path}.geometry.width", spec.geometry.width, "B") if spec.geometry.width else width
+        issue = book.of_machine("issue", f"{path}.geometry.issue", spec.geometry.issue) if spec.geometry.issue else issue
+    if profile.issue:
+        issue = least(issue, book.of_profile("issue limit", engine, "issue", profile.issue))
+    units = [book.of_machine("cores", f"{path}.units", spec.units)] if spec.units else []
+    per_s = issue
+    for factor in (book.clock(spec), *book.sustained(spec), *units):
+        per_s = per_s * factor if factor is not None else per_s
+    multiple = profile.input_multiple.value if profile.input_multiple else 1.0
+    counted = scene.own(scene.work.macs / padded_share(scene.work, multiple))
+    name = "MACs" if counted == scene.own(scene.work.macs) else "padded MACs"
+    macs = Quantity(name, counted, "MAC") * per_mac * Quantity("4 B", 4.0, "B") / width
+    outputs = Quantity("outputs", scene.own(scene.work.outputs)) * per_output
+    both = [part for part, count in ((macs, per_mac.number), (outputs, per_output.number)) if count]
+    note = "loads and unpacking for MACs, loop ends and scaling for outputs"
+    return term("instructions_s", "instructions", "s", sum_of(both) / per_s, value, note)

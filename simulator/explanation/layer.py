@@ -1,0 +1,111 @@
+"""One kernel of an estimate, explained; and which kernel a name means."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from simulator.errors import UsageError, did_you_mean
+from simulator.explanation.combined import energy_section, launch_section, time_section
+from simulator.explanation.compute import compute_section, operators_of, work_section
+from simulator.explanation.scene import Scene
+from simulator.explanation.terms import LayerExplanation
+from simulator.explanation.traffic import bytes_section, memory_section, operands_of
+from simulator.result.estimate import Estimate
+from simulator.result.prediction import Prediction
+from simulator.units import format_si
+
+_MOST: Final = 5  # names in a message
+_WORDS: Final = re.compile(r"[^a-z0-9]+")
+
+
+def explain_layer(est: Estimate, layer: str) -> LayerExplanation:
+    """Every number of one kernel.
+
+    Raises:
+        UsageError: no kernel is called so, or several are.
+    """
+    scene = Scene.of(est, find_layer(est, layer))
+    index, graph, kernel = scene.index, scene.setting.prepared.graph, scene.kernel
+    sections = (
+        work_section(scene), compute_section(scene), bytes_section(scene), memory_section(scene), launch_section(scene),
+        time_section(scene), energy_section(scene),
+    )  # fmt: skip
+    seconds = scene.own(est.kernel_s)
+    return LayerExplanation(
+        est.model.name, est.hardware.name, est.runtime.id, settings_of(est), kernel.name, index,
+        graph.ops[kernel.main].op_type, scene.kind, scene.native, scene.engine.id, origins(est, index),
+        seconds, seconds / est.latency_s if est.latency_s else 0.0, est.bounds[index], verdict(est, index),
+        operators_of(scene), operands_of(scene), tuple(s for s in sections if s.terms or s.note),
+    )  # fmt: skip
+
+
+def settings_of(est: Prediction) -> str:
+    """`fp16 · batch 1 · pytorch_compile`, with the policy where it is not the runtime's."""
+    overlap = "" if est.overlap == "runtime" else f" · overlap {est.overlap}"
+    return f"{est.precision or est.main_rate} · batch {est.batch} · {est.runtime.id}{overlap}"
+
+
+def verdict(est: Estimate, index: int) -> str:
+    """What bounds a kernel, and by how much: `bound by memory: 12 µs; compute 3 µs, overhead 2 µs`."""
+    cost, bound = est.cost, est.bounds[index]
+    seconds = {
+        "compute": float(cost.compute_s[index]), "memory": float(cost.memory_s[index]),
+        "overhead": float(cost.overhead_s[index] + cost.transfer_s[index]),
+    }  # fmt: skip
+    first = seconds.pop(bound)
+    others = sorted(seconds.items(), key=lambda item: -item[1])
+    next_s = others[0][1]
+    factor = f", {first / next_s:.3g} × the next" if next_s else ""
+    rest = ", ".join(f"{name} {format_si(s, 's')}" for name, s in others)
+    return f"bound by {bound}: {format_si(first, 's')}{factor} ({rest})"
+
+
+def origins(est: Prediction, index: int) -> tuple[str, ...]:
+    """ONNX nodes that a kernel came from."""
+    kernel, graph = est.prepared.kernels[index], est.prepared.graph
+    return tuple(name for i in sorted((*kernel.ops, *kernel.views)) for name in graph.ops[i].origin)
+
+
+def find_layer(est: Prediction, layer: str) -> int:
+    """The kernel of that name, else that of an ONNX node of that name, else the only one with it as a part of either.
+
+    Raises:
+        UsageError: there is none, or there are several.
+    """
+    names = [kernel.name for kernel in est.prepared.kernels]
+    nodes = [_node_names(est, index) for index in range(len(names))]
+    wanted = layer.strip()
+    ways = (
+        [i for i, name in enumerate(names) if name == wanted],
+        [i for i, own in enumerate(nodes) if wanted in own],
+        [i for i, name in enumerate(names) if wanted and wanted in name],
+        [i for i, own in enumerate(nodes) if wanted and any(wanted in node for node in own)],
+    )
+    for found in ways:
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(
+                f"{len(found)} kernels match --layer '{layer}': {_some([names[i] for i in found])}; name one of them"
+            )
+    known = list(dict.fromkeys([*names, *(node for own in nodes for node in sorted(own))]))
+    raise UsageError(f"{est.model.name} has no layer '{layer}'{did_you_mean(wanted, known) or _near(wanted, names)}")
+
+
+def _near(wanted: str, names: Sequence[str]) -> str:
+    """Kernels that share most words with what was asked for, the first ones where none does."""
+    words = {word for word in _WORDS.split(wanted.lower()) if word}
+    shared = [len(words & set(_WORDS.split(name.lower()))) for name in names]
+    if not any(shared):
+        return f" (kernels: {_some(names)})"
+    return f" (the closest: {_some([name for name, count in zip(names, shared, strict=True) if count == max(shared)])})"
+
+
+def _node_names(est: Prediction, index: int) -> set[str]:
+    """Names of the ONNX nodes and operators of a kernel."""
+    kernel, graph = est.prepared.kernels[index], est.prepared.graph
+    return {*origins(est, index), *(graph.ops[i].name for i in (*kernel.ops, *kernel.views))}
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST]) + (f" and {len(names) - _MOST} more" if len(names) > _MOST else "")
