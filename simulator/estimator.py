@@ -33,8 +33,6 @@ from simulator.schedule.memory import fit, together
 from simulator.schedule.overlap import IN_ORDER, POLICIES, Terms
 from simulator.schedule.placement import Placement, engine_sets, fallback_notes, place, placements
 from simulator.transform.added import with_added
-from simulator.transform.autocast import autocast
-from simulator.transform.layout import with_copies
 from simulator.transform.precision import AUTOCAST, PRECISIONS, precision_of, with_precision
 from simulator.units import format_si
 from simulator.workload import WorkTable, footprint, work_table
@@ -97,12 +95,16 @@ def _in_precision(graph: Graph, precision: str | None, fusion: tuple[str, ...], 
     half = AUTOCAST.get(precision or "") if casts else None
     if half is None:
         return with_precision(graph, precision) if precision else graph
+    from simulator.transform.autocast import autocast
+
     return autocast(graph, half, {i: idiom.kind for i, idiom in _framework_operators(graph, fusion)[1].items()})
 
 
 def _with_copies(graph: Graph, fusion: tuple[str, ...], layout: str) -> Graph:
     """The graph with the copies into other orders of dimensions."""
     kinds, idioms = _framework_operators(graph, fusion)
+    from simulator.transform.layout import with_copies
+
     return with_copies(graph, kinds, {i: idiom.kind for i, idiom in idioms.items()}, channels_last=layout == "channels_last")
 
 

@@ -34,7 +34,7 @@ def estimate(
     input_shape: opt.InputShape = None,
     precision: opt.Precision = None,
     overlap: opt.Overlap = None,
-    per_op: Annotated[bool, typer.Option("--per-op", help="One row an operator: nothing fused")] = False,
+    per_op: opt.PerOp = False,
     top: Annotated[int, typer.Option("--top", metavar="N", min=0, help="Kernels to show; 0 for all")] = 10,
     sort: Annotated[
         str, typer.Option("--sort", metavar="KEY", help="latency, macs, energy, weight_bytes …, or order")

@@ -38,7 +38,7 @@ def explain(
     input_shape: opt.InputShape = None,
     precision: opt.Precision = None,
     overlap: opt.Overlap = None,
-    per_op: Annotated[bool, typer.Option("--per-op", help="Every operator a kernel: nothing fused")] = False,
+    per_op: opt.PerOp = False,
     format: Annotated[Format, typer.Option("--format", help="How to print")] = Format.TABLE,  # noqa: A002
     output: opt.Output = None,
     allow_unknown: opt.AllowUnknown = False,

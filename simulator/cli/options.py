@@ -71,6 +71,7 @@ Precision = Annotated[
 Overlap = Annotated[
     str | None, typer.Option("--overlap", metavar="POLICY", help="none, layer, prefetch or full; default: the runtime's own")
 ]
+PerOp = Annotated[bool, typer.Option("--per-op", help="Every operator a kernel of its own: nothing fused")]
 AllowUnknown = Annotated[bool, typer.Option("--allow-unknown", help="Count operators without a rule by their bytes and go on")]
 Battery = Annotated[
     str | None,

@@ -29,7 +29,7 @@ def trace(
     input_shape: opt.InputShape = None,
     precision: opt.Precision = None,
     overlap: opt.Overlap = None,
-    per_op: Annotated[bool, typer.Option("--per-op", help="One event an operator: nothing fused")] = False,
+    per_op: opt.PerOp = False,
     output: Drawing = None,
     allow_unknown: opt.AllowUnknown = False,
 ) -> None:

@@ -14,7 +14,7 @@ _Rate = Literal["int4", "int8", "int16", "fp8", "fp16", "bf16", "tf32", "fp32", 
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
 
 class SystolicGeometry(_Section):

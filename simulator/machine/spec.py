@@ -29,7 +29,7 @@ Limit = Annotated[int, Field(ge=1)]
 class Strict(BaseModel):
     """Base of all sections: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
     def figures(self, prefix: str = "") -> Iterator[tuple[str, Figure]]:
         """Every figure of this section with its path: `memories.dram.bandwidth`."""

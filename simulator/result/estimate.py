@@ -1,12 +1,14 @@
 """The estimate as users hold it: a prediction that can be written out."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulator.result.document import to_dict, to_frame
 from simulator.result.prediction import Prediction
 from simulator.schedule.branches import branches_of
 from simulator.schedule.overlap import Terms
-from simulator.schedule.timeline import Timeline, timeline
+
+if TYPE_CHECKING:
+    from simulator.schedule.timeline import Timeline
 
 
 class Estimate(Prediction):
@@ -24,6 +26,8 @@ class Estimate(Prediction):
         """What the overlap policy combines into the kernels' times."""
         return Terms.in_order(self.cost, self.prepared.occupancy.live_bytes, branches_of(self.prepared.kernels, self.engines))
 
-    def timeline(self) -> Timeline:
+    def timeline(self) -> "Timeline":
         """What happens when: events of engines, memories and launches, from 0 to the latency."""
+        from simulator.schedule.timeline import timeline
+
         return timeline(self.cost, self.terms(), self.engines, self.overlap, self.latency_s)

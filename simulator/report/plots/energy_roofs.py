@@ -20,7 +20,7 @@ class EnergyRoof:
     """What a machine takes at best: E = W · op_j + Q · byte_j + constant_w · T, with T = max(W / peak, Q / bandwidth).
 
     Choi, Bedard, Fowler, Vuduc, "A roofline model of energy", IPDPS 2013. Where active power was measured, it is the
-    constant one and nothing else counts. `rate` and `memory` are those that most time and most energy goes to.
+    constant one and nothing else counts. `rate` is the one that most time goes to, `memory` the one nearest to the engine.
     """
 
     machine: str
@@ -69,7 +69,7 @@ def energy_roof(estimates: Sequence[Estimate]) -> EnergyRoof:
         if est.energy_j is None:
             raise UsageError(f"{est.hardware.id} has no energy figures for {est.model.name}: no energy roofline of it")
     machine, found = machine_of(estimates[0].hardware), roofs(estimates)
-    memory = _busiest(machine, estimates, found)
+    memory = _nearest(machine, estimates, found)
     known = machine.active_w is None
     return EnergyRoof(
         machine_name(estimates[0]), found.peak.names[0], memory.id,
@@ -84,15 +84,16 @@ def _number(value: Number | None) -> float:
     return 0.0 if value is None else float(np.max(value))
 
 
-def _busiest(machine: Machine, estimates: Sequence[Estimate], found: Roofs) -> MemoryParams:
-    """The home of data that most energy goes to; where that is not known, the one that most time goes to."""
-    homes = {m.id for m in machine.memories if not m.is_staging}
-    joules: dict[str, float] = {}
-    for est in estimates:
-        for level, energy in est.energy_by_memory_j.items():
-            joules[level] = joules.get(level, 0.0) + (energy or 0.0) * (level in homes)
-    name = max(joules, key=lambda level: joules[level]) if any(joules.values()) else found.stream.names[0]
-    return next(m for m in machine.memories if m.id == name)
+def _nearest(machine: Machine, estimates: Sequence[Estimate], found: Roofs) -> MemoryParams:
+    """Of the memories that data crosses the one that takes least for a byte: no kernel takes less for its compulsory bytes.
+
+    Where no energy is known, the one that most time goes to.
+    """
+    used = {level for est in estimates for level, moved in est.cost.bytes_by_level.items() if moved.any()}
+    known = [m for m in machine.memories if m.id in used and m.read_j_per_byte is not None]
+    if known:
+        return min(known, key=lambda m: _number(m.read_j_per_byte))
+    return next(m for m in machine.memories if m.id == found.stream.names[0])
 
 
 def _op_j(machine: Machine, peak: Roof) -> float:
