@@ -16,6 +16,7 @@ from simulator.ops.work import Kind
 from simulator.workload import WorkTable
 
 Array = NDArray[np.float64]
+MATRIX_PRODUCTS = frozenset({Kind.GEMM, Kind.BATCHED_GEMM})
 
 
 def utilisation(work: WorkTable, engine: EngineParams, profile: Profile, rate: str) -> Array:
@@ -57,7 +58,17 @@ def _tiles_share(work: WorkTable, units: Number, profile: Profile) -> Array:
     fused = np.array([kind is Kind.ATTENTION for kind in work.kinds], np.bool_)
     serial = np.array([kind is Kind.RECURRENT for kind in work.kinds], np.bool_)
     products = tensor_core.slowdown(m, n, k, np.where(serial, np.minimum(groups, 1.0), groups), units, k0)
-    return np.asarray(1.0 / np.where(fused, tensor_core.attention_slowdown(m, n), products))
+    return np.asarray(aligned_share(work, profile) / np.where(fused, tensor_core.attention_slowdown(m, n), products))
+
+
+def aligned_share(work: WorkTable, profile: Profile) -> Array | float:
+    """Share of the rate of matrix products that the rows of their operands leave; convolutions lay out theirs themselves."""
+    if profile.misaligned is None:
+        return 1.0
+    _, n, k, _ = work.gemm.T
+    load = tensor_core.LOAD_BYTES
+    share = tensor_core.alignment_share(n, k, work.element_bytes, load, 1.0, profile.misaligned.value, load)
+    return np.where(np.array([kind in MATRIX_PRODUCTS for kind in work.kinds], np.bool_), share, 1.0)
 
 
 def _core_share(work: WorkTable, shape: Core, rate: str) -> Array | float:

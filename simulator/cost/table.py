@@ -148,7 +148,6 @@ def cost_table(
     `crossed` what the links between them carry, `traffic` what stands in for the bytes that the kernels move.
     """
     parts = parts or (Part(machine, work),)
-    parts = parts or (Part(machine, work),)
 
     def of_runtime(number: Callable[[Profile], Number]) -> Number:
         return by_engine(placement, work, lambda engine, _: number(limits.of(engine)))

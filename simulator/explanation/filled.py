@@ -7,7 +7,7 @@ import numpy as np
 
 from simulator.cost import tensor_core
 from simulator.cost.compute import filled_share
-from simulator.cost.geometry import systolic_cycles
+from simulator.cost.geometry import aligned_share, systolic_cycles
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, whole
 from simulator.explanation.scene import Scene
 from simulator.explanation.terms import Term, term
@@ -109,7 +109,17 @@ def _tiles(scene: Scene) -> tuple[tuple[Term, ...], Expression | None, str]:
     depth = term("depth", "depth", "", each)
     spent = units * Quantity("waves", blocks.value) * tm * tn * Quantity("depth", depth.value) * relative
     note = f"useful MACs over those of all waves; cost: time per MAC of this tile over that of the best one{note}"
-    return (blocks, depth), least(_ONE, m * n * k * groups / spent), note
+    share = least(_ONE, m * n * k * groups / spent)
+    misaligned = _misaligned(scene)
+    return (blocks, depth), share if misaligned is None else share * misaligned, note
+
+
+def _misaligned(scene: Scene) -> Quantity | None:
+    """What rows that no load instruction fits leave of the rate; None where they fit."""
+    figure = scene.profile.misaligned
+    if figure is None or scene.own(np.asarray(aligned_share(scene.work, scene.profile))) == 1.0:
+        return None
+    return scene.book.of_profile("misaligned", scene.engine, "misaligned", figure)
 
 
 _FOLDS: Final = {

@@ -34,7 +34,7 @@ class Profile(Instructions):
     for each output element (loop entry, requantization); `by_type` has other figures for kernels in an element type
     (floating point is not unpacked and not requantized), `issue` is how many of them a cycle the order of the code allows
     at most. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile by
-    `prologue_k` steps.
+    `prologue_k` steps. Matrix products whose rows are no multiple of a load instruction run at the share `misaligned`.
     """
 
     overlap: f.Fraction
@@ -47,6 +47,7 @@ class Profile(Instructions):
     issue: f.Count | None = None  # as many as the core issues
     input_multiple: f.Count | None = None
     prologue_k: f.Count | None = None
+    misaligned: f.Ratio | None = None  # as fast as the others
     cache_exposed: dict[Kind | Literal["default"], f.Fraction] = {}  # all of it
     kernel_overhead: f.Seconds
     inference_overhead: f.Seconds
@@ -55,7 +56,7 @@ class Profile(Instructions):
 
     @model_validator(mode="after")
     def _fractions(self) -> Self:
-        shares = ("overlap", "efficiency", "vector_efficiency", "bandwidth", "resident", "cache_exposed")
+        shares = ("overlap", "efficiency", "vector_efficiency", "bandwidth", "resident", "cache_exposed", "misaligned")
         above = [path for path, figure in self.figures() if figure.value > 1 and not {*path.split(".")}.isdisjoint(shares)]
         if above:
             raise ValueError(f"{', '.join(above)} above 1: efficiencies count against the peak at the highest clock")

@@ -107,7 +107,12 @@ def shaped(draw: st.DrawFn) -> tuple[HardwareSpec, RuntimeSpec]:
         "output_instructions": {"gemm": draw(st.floats(0, 99))},
     }
     if draw(st.booleans()):
-        profile |= {"prologue_k": draw(counts), "input_multiple": draw(counts), "on_vector": ["depthwise_conv"]}
+        profile |= {
+            "prologue_k": draw(counts),
+            "input_multiple": draw(counts),
+            "misaligned": 0.5,
+            "on_vector": ["depthwise_conv"],
+        }
     profile["kernel_overhead"] = draw(st.sampled_from(["900 cycles", "2 us"]))
     return HardwareSpec.model_validate(machine), RuntimeSpec.model_validate(software)
 

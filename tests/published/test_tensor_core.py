@@ -8,8 +8,10 @@ compute/accelerator/README.md, table of maximum achievable matrix-multiplication
 import numpy as np
 import pytest
 
+import simulator as sim
 from simulator.cost import tensor_core
 from simulator.cost.tensor_core import slowdown, tile_efficiency, tiles, wave_efficiency, waves
+from simulator.io.hardware_reader import load_runtime
 
 # rows of tiles, waves, wave efficiency, tile efficiency; m, n, tile, multiprocessors
 PRODUCTS = [
@@ -55,6 +57,19 @@ def test_alignment_is_a_step() -> None:
     n = np.array([64.0, 72.0, 65.0])
     share = tensor_core.alignment_share(n, 4096.0, 2.0, 128.0, aligned_share=0.8, misaligned_share=0.25)
     assert share.tolist() == [1.0, 0.8, 0.25]
+
+
+def test_a_product_of_odd_rows_is_slower_by_the_misaligned_share() -> None:
+    """GPT-2's 50,257 tokens against 50,304: padding the vocabulary pays."""
+    spec, runtime = sim.load_hardware("a100_sxm_80"), load_runtime("pytorch_eager")
+    odd, even = (
+        sim.estimate(sim.load_model(f"gemm:m=8192,n={n},k=768"), spec, runtime="pytorch_eager", precision="fp16")
+        for n in (50257, 50304)
+    )
+    misaligned = runtime.profiles["tensor"].misaligned
+    assert misaligned is not None
+    assert odd.cost.compute_s[0] == pytest.approx(even.cost.compute_s[0] / misaligned.value, rel=0.01)
+    assert odd.latency_s > even.latency_s
 
 
 # row, accelerator, element type, TFLOP/s measured and of the data sheet, percent
