@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.graph.graph import Graph
-from simulator.graph.types import Role
+from simulator.graph.types import Role, TensorSpec
 from simulator.kernels.types import Kernel
 
 Column = NDArray[np.float64]
@@ -122,7 +122,7 @@ class _Recency:
     """What was touched when last: each tensor's bytes count at the time of its last touch only."""
 
     def __init__(self, size: int) -> None:
-        self._bytes = {True: _Sums(size), False: _Sums(size)}  # weights, activations
+        self._bytes = {True: _Sums(size), False: _Sums(size)}  # kept from run to run, not
         self._last: dict[str, tuple[int, int]] = {}  # tensor → time, bytes
 
     def touch(self, touched: Iterable["_Touch"], time: int) -> None:
@@ -130,17 +130,17 @@ class _Recency:
         for touch in touched:
             if touch.name in self._last:
                 before, size = self._last[touch.name]
-                self._bytes[touch.weight].add(before, -size)
-            self._bytes[touch.weight].add(time, touch.size_bytes)
+                self._bytes[touch.kept].add(before, -size)
+            self._bytes[touch.kept].add(time, touch.size_bytes)
             self._last[touch.name] = (time, touch.size_bytes)
 
     def last(self, name: str) -> int:
         """When the tensor was touched last."""
         return self._last[name][0]
 
-    def since(self, time: int, *, weight: bool) -> float:
+    def since(self, time: int, *, kept: bool) -> float:
         """Distinct bytes touched from `time` on."""
-        return self._bytes[weight].total - self._bytes[weight].before(time)
+        return self._bytes[kept].total - self._bytes[kept].before(time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +160,7 @@ class _Touch:
     size_bytes: int
     weight: bool
     written: bool
+    kept: bool  # weights and caches: they share no buffers with what lives for a part of a run
 
 
 def operands(graph: Graph, kernels: Sequence[Kernel], peak_bytes: float) -> Operands:
@@ -206,10 +207,14 @@ def _table(rows: Mapping[tuple[int, float], float]) -> Touches:
 
 def _touches(kernel: Kernel) -> tuple[_Touch, ...]:
     return (
-        *(_Touch(spec.name, spec.size_bytes, weight=True, written=False) for spec in kernel.weights),
-        *(_Touch(spec.name, spec.size_bytes, weight=False, written=False) for spec in kernel.inputs),
-        *(_Touch(spec.name, spec.size_bytes, spec.role is Role.WEIGHT, written=True) for spec in kernel.outputs),
+        *(_touch(spec, weight=True, written=False) for spec in kernel.weights),
+        *(_touch(spec, weight=False, written=False) for spec in kernel.inputs),
+        *(_touch(spec, weight=spec.role is Role.WEIGHT, written=True) for spec in kernel.outputs),
     )
+
+
+def _touch(spec: TensorSpec, *, weight: bool, written: bool) -> _Touch:
+    return _Touch(spec.name, spec.size_bytes, weight, written, kept=weight or spec.role is Role.STATE)
 
 
 def _distances(touches: Sequence[Sequence[_Touch]], peak_bytes: float) -> list[list[float]]:
@@ -223,7 +228,7 @@ def _distances(touches: Sequence[Sequence[_Touch]], peak_bytes: float) -> list[l
         before = [recency.last(touch.name) for touch in touched]
         recency.touch(touched, time)
         spans = {
-            last: recency.since(last + 1, weight=True) + min(recency.since(last + 1, weight=False), peak_bytes)
+            last: recency.since(last + 1, kept=True) + min(recency.since(last + 1, kept=False), peak_bytes)
             for last in set(before)
         }
         result.append([spans[last] for last in before])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from simulator.errors import ModelError
 from simulator.feature_maps import FeatureMaps, feature_maps
 from simulator.graph.graph import Graph
+from simulator.graph.types import Role
 from simulator.kernels.support import Refusals
 from simulator.kernels.types import Kernel
 from simulator.ops.work import CONVOLUTIONS, Kind, Work
@@ -27,13 +28,15 @@ class Footprint:
 
     `weight_bytes` are all weights the machine must hold; of them `touched_weight_bytes` are read (of an embedding
     table, the rows looked up); `activation_bytes` is the peak of what is alive at once, `boundary_bytes` the outputs
-    of the network and the inputs that something reads.
+    of the network and the inputs that something reads, of a cache what was there and what is new. `cache_bytes` are
+    such caches (keys and values of tokens) after the run, a part of the activations.
     """
 
     weight_bytes: float
     touched_weight_bytes: float
     activation_bytes: float
     boundary_bytes: float
+    cache_bytes: float = 0.0
 
     @property
     def least_touched_bytes(self) -> float:
@@ -172,10 +175,18 @@ def footprint(graph: Graph, kernels: Sequence[Kernel], activation_bytes: float) 
     for kernel in kernels:
         for spec in kernel.weights:
             touched[spec.name] = max(touched.get(spec.name, 0), spec.size_bytes)
-    read = (name for name in graph.inputs if graph.consumers.get(name))
-    boundary = sum(graph.tensors[n].size_bytes for n in {*read, *graph.outputs})
-    whole = sum(graph.tensors[n].size_bytes for n in touched)
-    return Footprint(float(whole), float(sum(touched.values())), float(activation_bytes), float(boundary))
+    read = [name for name in graph.inputs if graph.consumers.get(name)]
+    boundary = _bytes(graph, {*read, *graph.outputs}) - _bytes(graph, _caches(graph, read))
+    whole, caches = _bytes(graph, touched), _bytes(graph, _caches(graph, graph.outputs))
+    return Footprint(float(whole), float(sum(touched.values())), float(activation_bytes), float(boundary), float(caches))
+
+
+def _bytes(graph: Graph, names: Iterable[str]) -> int:
+    return sum(graph.tensors[name].size_bytes for name in names)
+
+
+def _caches(graph: Graph, names: Iterable[str]) -> set[str]:
+    return {name for name in names if graph.tensors[name].role is Role.STATE}
 
 
 def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], touched: Footprint) -> WorkTable:

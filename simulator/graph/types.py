@@ -19,6 +19,7 @@ class Role(StrEnum):
     WEIGHT = "weight"  # known before the run: learned, or computed from what is learned
     ACTIVATION = "activation"
     OUTPUT = "output"
+    STATE = "state"  # kept from one run to the next: a cache of keys and values, before and after
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from simulator.dtypes import SEQUENCE, UNDEFINED
 from simulator.errors import ModelError, ShapeError, UnknownOperatorError, did_you_mean
 from simulator.graph.graph import Coverage, Graph
 from simulator.graph.raw import SMALL_ELEMENTS, AttrRef, RawFunction, RawGraph, RawModel, RawNode, RawTensor
+from simulator.graph.state import grown_cache
 from simulator.graph.types import Op, Role, TensorSpec
 from simulator.ops.registry import Input, Out, Rule, all_rules, find_rule
 from simulator.ops.view import MALFORMED, OpView, UnknownShapeError
@@ -296,6 +297,7 @@ class Resolver:
             if spec.role is Role.ACTIVATION:
                 self.tensors[name] = TensorSpec(spec.name, spec.shape, spec.dtype, Role.OUTPUT)
         ops = tuple(op for op in self.ops if not self._is_arithmetic_of_shapes(op))
+        self._mark_state(ops)
         used = {n for op in ops for n in (*op.inputs, *op.outputs) if n} | set(self.outputs)
         shapeless = sum(self.tensors[n].shape is None and self.tensors[n].dtype is not SEQUENCE for n in used)
         counts = Counter({name: len(nodes) for name, nodes in self.unknown.items()})
@@ -306,6 +308,13 @@ class Resolver:
             tuple(v.name for v in self.raw.graph.outputs), values, self.stored, frozenset(self.initializers),
             self.node_count, coverage, tuple(dict.fromkeys(self.notes)), tuple(self.dormant), self.batch,
         )  # fmt: skip
+
+    def _mark_state(self, ops: Sequence[Op]) -> None:
+        inputs, outputs = frozenset(self.inputs), frozenset(self.outputs)
+        producer = {name: op for op in ops for name in op.outputs}
+        for op in ops:
+            for name in grown_cache(op, self.tensors, producer, inputs, outputs) or ():
+                self.tensors[name] = replace(self.tensors[name], role=Role.STATE)
 
     def _is_arithmetic_of_shapes(self, op: Op) -> bool:
         """Every output is known before the run, so the operator does nothing during it."""

@@ -293,7 +293,7 @@ def _join_parts(groups: _Groups, graph: Graph, kernel: Kernel) -> None:
     names = [whole, *parts]
     if len(set(names)) < len(names) or not all(n in groups.tenants for n in names):
         return  # the same part twice, weights, or views of something larger
-    fresh = all(len(groups.members[groups.home[n]]) == 1 and graph.tensors[n].role is not Role.INPUT for n in parts)
+    fresh = all(len(groups.members[groups.home[n]]) == 1 and graph.tensors[n].role not in (Role.INPUT, Role.STATE) for n in parts)
     if fresh and whole not in groups.parts and _is_outermost(graph, whole, op.attrs.get("axis", 0)):
         for part in parts:
             groups.join(whole, part)
