@@ -239,19 +239,21 @@ class Published:
     more: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)  # memory: GB/s, bytes
 
 
-def gpu(machine: str, source: str, peak: dict[str, float], gb_s: float, gib: float, tdp: float) -> Published:
+def gpu(
+    machine: str, source: str, peak: dict[str, float], gb_s: float, gib: float, tdp: float, rated_mhz: float | None = None
+) -> Published:
     memory = "hbm" if machine.startswith(("a100", "h100", "h200")) else "gddr"
-    return Published(machine, source, peak, (memory, gb_s), (memory, gib * GIB), tdp)
+    return Published(machine, source, peak, (memory, gb_s), (memory, gib * GIB), tdp, clock_mhz=rated_mhz)
 
 
 PUBLISHED = [
     gpu("rtx3090", "GA102 white paper, appendix A",
-        {"fp32": 35.58, "tf32": 35.6, "fp16": 71, "bf16": 71, "int8": 284, "int4": 568}, 936, 24, 350),
+        {"fp32": 35.58, "tf32": 35.6, "fp16": 71, "bf16": 71, "int8": 284, "int4": 568}, 936, 24, 350, 1695),
     gpu("rtx4090", "Ada white paper, appendix A",
         {"fp32": 82.6, "tf32": 82.6, "fp16": 165.2, "bf16": 165.2, "fp8": 330.3, "int8": 660.6, "int4": 1321},
-        1008, 24, 450),
+        1008, 24, 450, 2520),
     gpu("rtx5090", "RTX Blackwell white paper, appendix A",
-        {"fp32": 104.8, "tf32": 104.8, "fp16": 209.5, "bf16": 209.5, "fp8": 419, "int8": 838}, 1792, 32, 575),
+        {"fp32": 104.8, "tf32": 104.8, "fp16": 209.5, "bf16": 209.5, "fp8": 419, "int8": 838}, 1792, 32, 575, 2407),
     gpu("rtxpro6000_maxq", "RTX PRO 6000 Blackwell Max-Q data sheet: 110 TFLOP/s, 3511 sparse FP4 TOP/s",
         {"fp32": 110, "fp8": 3511 / 4, "int8": 3511 / 4}, 1792, 96, 300),
     gpu("a100_sxm_80", "A100 data sheet; stas00/ml-engineering",
