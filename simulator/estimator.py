@@ -143,7 +143,7 @@ def estimate(
         precision_of(precision)
     machine = machine_of(hardware)
     limits = limits_of(runtime, machine)
-    supported = _supported(hardware, limits.profiles)
+    supported = supported_by(hardware, limits.profiles)
     prepared = prepared_for(model, runtime, precision, supported)
     widened = require_rate(machine, prepared.work.mac_rates, precision)
     setting = _setting(prepared, machine, limits, runtime)
@@ -220,7 +220,7 @@ def setting_of(model: Model, hardware: HardwareSpec, runtime: RuntimeSpec, preci
     """What `estimate` computes its costs from."""
     machine = machine_of(hardware)
     limits = limits_of(runtime, machine)
-    prepared = prepared_for(model, runtime, precision, _supported(hardware, limits.profiles))
+    prepared = prepared_for(model, runtime, precision, supported_by(hardware, limits.profiles))
     return _setting(prepared, machine, limits, runtime)
 
 
@@ -245,7 +245,7 @@ def _known_policy(overlap: str | None) -> str:
     return policy
 
 
-def _supported(hardware: HardwareSpec, usable: Container[str]) -> Supported:
+def supported_by(hardware: HardwareSpec, usable: Container[str]) -> Supported:
     """What those engines run, of the ones in use, that do not run everything."""
     return tuple((e.id, e.supports) for e in hardware.engines if e.supports is not None and e.id in usable)
 
@@ -265,7 +265,7 @@ def bound_ways(
 ) -> Iterator[tuple[Prepared, Placement, tuple[Part, ...]]]:
     """The network with everything fused, on every set of engines that a runtime may use, either way to fall back."""
     for usable in engine_sets(machine):
-        fused = prepare(model, precision, EVERY_FUSION, _supported(hardware, usable))
+        fused = prepare(model, precision, EVERY_FUSION, supported_by(hardware, usable))
         for placement in placements(fused.work, machine, usable):
             yield fused, placement, _parts(fused, machine, placement)
 

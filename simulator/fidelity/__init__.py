@@ -1,0 +1,1 @@
+"""Predictions held against measurements: scores, and the constants of runtimes fitted to them."""
