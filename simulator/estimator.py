@@ -17,7 +17,8 @@ from simulator.cost.transfer import Crossings, crossings
 from simulator.errors import UsageError, did_you_mean
 from simulator.graph.graph import Graph
 from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
-from simulator.kernels.partition import EVERY_FUSION, kind_of, partition, work_of
+from simulator.kernels.operators import kind_of, work_of
+from simulator.kernels.partition import EVERY_FUSION, partition
 from simulator.kernels.support import Supported, kernel_refusals, op_refusals
 from simulator.machine.figures import Number
 from simulator.machine.params import SPECIAL_SHARE, Machine, machine_of, require_rate

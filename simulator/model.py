@@ -6,7 +6,7 @@ from functools import cached_property
 
 from simulator.graph.graph import Graph
 from simulator.graph.types import Role, TensorSpec
-from simulator.kernels.partition import kind_of, work_of
+from simulator.kernels.operators import kind_of, work_of
 from simulator.ops.registry import Input, find_rule
 from simulator.ops.work import MAC_KINDS, Kind, Work
 

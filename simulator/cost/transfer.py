@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from simulator.cost.limits import Limits
 from simulator.graph.graph import Graph
-from simulator.kernels.partition import view_source
+from simulator.kernels.operators import view_source
 from simulator.kernels.types import Kernel
 from simulator.machine.params import EngineParams, Machine
 from simulator.workload import Column

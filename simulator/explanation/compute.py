@@ -8,7 +8,7 @@ from simulator.explanation.expression import Expression, Quantity, least, sum_of
 from simulator.explanation.filled import filled_terms, product
 from simulator.explanation.scene import Scene
 from simulator.explanation.terms import OperatorWork, Section, Term, term
-from simulator.kernels.partition import work_of
+from simulator.kernels.operators import work_of
 from simulator.machine.geometry import BlockNpu, Core, CoreGeometry
 from simulator.ops.work import Kind
 

@@ -63,7 +63,7 @@ def verdict(est: Estimate, index: int) -> str:
 def origins(est: Prediction, index: int) -> tuple[str, ...]:
     """ONNX nodes that a kernel came from."""
     kernel, graph = est.prepared.kernels[index], est.prepared.graph
-    return tuple(name for i in sorted((*kernel.ops, *kernel.views)) for name in graph.ops[i].origin)
+    return tuple(dict.fromkeys(name for i in sorted((*kernel.ops, *kernel.views)) for name in graph.ops[i].origin))
 
 
 def find_layer(est: Prediction, layer: str) -> int:

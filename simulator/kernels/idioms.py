@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulator.graph.graph import Graph
-from simulator.graph.types import Role
+from simulator.graph.types import Op, Role
 from simulator.ops.work import Kind
 
 _POINTWISE = frozenset({Kind.POINTWISE, Kind.CAST})
+WHOLE_IMAGE = frozenset({"GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceMax"})  # as pools
 _MAX_OPERATORS = 32  # larger regions are not one function any more
 
 
@@ -96,7 +97,7 @@ def idiom(name: str, *anchors: str) -> Callable[[Matcher], Matcher]:
 
 def find_idioms(graph: Graph, kinds: list[Kind], names: Iterable[str]) -> dict[int, Idiom]:
     """For every operator of an idiom, the idiom; where two overlap, the one that starts first keeps its operators."""
-    around = Neighbourhood(graph, kinds)
+    around = Neighbourhood(graph, [_as_reduction(op, kind) for op, kind in zip(graph.ops, kinds, strict=True)])
     wanted = [IDIOMS[name] for name in names if name in IDIOMS]
     found: dict[int, Idiom] = {}
     for index, op in enumerate(graph.ops):
@@ -106,6 +107,11 @@ def find_idioms(graph: Graph, kinds: list[Kind], names: Iterable[str]) -> dict[i
                 if match is not None and not match.ops & found.keys():
                     found.update(dict.fromkeys(match.ops, match))
     return found
+
+
+def _as_reduction(op: Op, kind: Kind) -> Kind:
+    """The class of an operator inside a function: a mean over the whole image is the reduction of an instance norm."""
+    return Kind.REDUCTION if kind is Kind.POOL and op.op_type in WHOLE_IMAGE else kind
 
 
 @idiom("attention", "Softmax")
@@ -158,7 +164,7 @@ def _on_to_product(around: Neighbourhood, index: int) -> set[int] | None:
     return None if product is None else region | {product}
 
 
-@idiom("normalization", "ReduceMean", "ReduceL2", "InstanceNormalization")
+@idiom("normalization", "ReduceMean", "ReduceL2", "InstanceNormalization", "GlobalAveragePool")
 def normalization(around: Neighbourhood, anchor: int) -> Idiom | None:
     """Layer, RMS, group and L2 norms written out: a reduction and the element-wise operators that undo it."""
     allow = _POINTWISE | {Kind.REDUCTION, Kind.NORM}

@@ -11,57 +11,21 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Final
 
-from simulator.dtypes import DType
-from simulator.errors import HardwareError, ShapeError, did_you_mean
+from simulator.errors import HardwareError, did_you_mean
 from simulator.graph.graph import Graph
 from simulator.graph.types import Op, Role, TensorSpec
 from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
+from simulator.kernels.operators import kind_of, rate_of, work_of
 from simulator.kernels.rules import ELEMENTWISE, FUSION_RULES, GENERATED
 from simulator.kernels.support import is_rounding
 from simulator.kernels.types import Kernel
+from simulator.kernels.views import DEQUANTIZE, Views
 from simulator.ops.registry import Input, find_rule
-from simulator.ops.view import MALFORMED, OpView, UnknownShapeError
-from simulator.ops.work import CONVOLUTIONS, MAC_KINDS, NOTHING, Kind, Work
+from simulator.ops.work import MAC_KINDS, Kind, Work
 
-_RATES = {
-    "float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "int16": "int16", "uint16": "int16",
-    "int8": "int8", "uint8": "int8", "int4": "int4", "uint4": "int4", "bool": "int8",
-}  # fmt: skip
-_DEQUANTIZE = "DequantizeLinear"
-_STRIDED = frozenset({"Transpose", "Slice", "Split", "Expand"})
 _FEW_PARTS = 8  # of a concatenation that a code generator inlines (Inductor's max_pointwise_cat_inputs)
 _MANY = 200  # kernels looked at before a join is refused: what waits so long may as well wait apart
-OUTSIDE = -1  # stands for whoever reads the graph's outputs
 _WIDTH = ("int4", "int8", "fp8", "int16", "fp16", "bf16", "fp32", "fp64")
-
-
-def rate_of(dtype: DType) -> str:
-    """Name of the rate at which an engine works on elements of this type: `fp32`, `int8`, …"""
-    if dtype.name.startswith("float8"):
-        return "fp8"
-    return _RATES.get(dtype.name, "int4" if dtype.bits and dtype.bits < 8 else "fp32")
-
-
-def work_of(graph: Graph, op: Op) -> Work:
-    """Work of one operator; nothing where its rule or a shape is missing (both are counted in `graph.coverage`)."""
-    rule = find_rule(op.domain, op.op_type)
-    if rule is None:
-        return NOTHING
-    try:
-        work = rule.work(OpView(op, graph.inputs_of(op), graph.outputs_of(op), graph.values.get))
-    except UnknownShapeError:
-        return NOTHING
-    except MALFORMED as error:
-        raise ShapeError(f"{op.op_type} '{op.name}': its inputs or attributes do not fit it ({error})") from error
-    if min(work.macs, work.vector_ops, work.special_ops) < 0:
-        raise ShapeError(f"{op.op_type} '{op.name}': its attributes give a negative amount of work")
-    return work
-
-
-def kind_of(op: Op, work: Work) -> Kind:
-    """Kernel class of one operator."""
-    rule = find_rule(op.domain, op.op_type)
-    return work.kind or (rule.kind if rule else Kind.OTHER)
 
 
 class Partitioner:
@@ -72,10 +36,6 @@ class Partitioner:
         self.graph = graph
         self.works = works
         self.kinds = [kind_of(op, work) for op, work in zip(graph.ops, works, strict=True)]
-        self.fold_quantization = "quantize" in fusion
-        self.strided_views = "strided_views" in fusion
-        self.views_everywhere = "views" in fusion
-        self.free_casts = "free_casts" in fusion
         check_fusion(fusion)
         self.rules = [FUSION_RULES[name] for name in fusion if name in FUSION_RULES]
         self.apart = [None if is_rounding(op) else frozenset(names) for op, names in zip(graph.ops, apart, strict=bool(apart))]
@@ -85,6 +45,9 @@ class Partitioner:
             small = [_is_small_concat(op) for op in graph.ops]
             self.kinds = [Kind.POINTWISE if few else kind for few, kind in zip(small, self.kinds, strict=True)]
         self.idioms = {i: idiom for i, idiom in idioms.items() if self._on_one_engine(idiom.ops)}
+        for index, found in self.idioms.items():
+            if found.kind is Kind.NORM and self.kinds[index] is Kind.POOL:
+                self.kinds[index] = Kind.REDUCTION  # the mean of an instance norm
         self._started: dict[Idiom, int] = {}  # kernels that hold the first operators of an idiom
         self.home: list[int | None] = [None] * len(graph.ops)
         self.members: list[list[int]] = []
@@ -95,8 +58,7 @@ class Partitioner:
         self.free: list[int] = []  # views of inputs and weights
         self.views: list[list[int]] = []  # for each kernel, the views of its tensors
         self.folded: dict[int, int] = {}  # batch norms in the weights → vector operations left
-        self._outputs = frozenset(graph.outputs)
-        self._readers: dict[str, frozenset[int]] = {}
+        self.looks = Views(graph, self.kinds, fusion)
         for index in range(len(graph.ops)):
             self._place(index)
 
@@ -154,25 +116,9 @@ class Partitioner:
         kernels = {self.kernel_of(feed) for feed in self.feeds_from(index)}
         return sorted(kernels, key=lambda k: self.members[k][-1], reverse=True)
 
-    def readers(self, name: str) -> frozenset[int]:
-        """Operators that read the tensor or a view of it, and `OUTSIDE` where one of these is an output of the graph."""
-        if name not in self._readers:
-            found, pending = set(), [name]
-            while pending:
-                current = pending.pop()
-                if current in self._outputs:
-                    found.add(OUTSIDE)
-                for reader in self.graph.consumers.get(current, ()):
-                    if self.is_view(reader):
-                        pending += [n for n in self.graph.ops[reader].outputs if n]
-                    else:
-                        found.add(reader)
-            self._readers[name] = frozenset(found)
-        return self._readers[name]
-
     def is_only_reader(self, index: int, producer: int) -> bool:
         """Whether nothing else reads what operator `producer` makes, views of it included."""
-        return all(self.readers(n) <= {index} for n in self.graph.ops[producer].outputs if n)
+        return all(self.looks.readers(n) <= {index} for n in self.graph.ops[producer].outputs if n)
 
     def elements(self, index: int) -> int:
         """Elements of its first output."""
@@ -189,33 +135,12 @@ class Partitioner:
 
     # ---- placing -------------------------------------------------------------------------------------------------
 
-    def is_view(self, index: int) -> bool:
-        """Whether the operator only reads the same bytes another way. A folded DequantizeLinear counts as one, and where
-        the runtime reads with strides, a transpose or slice that no convolution needs in one piece; where it generates code,
-        a cast that no matrix product reads.
-        """
-        op = self.graph.ops[index]
-        if self.kinds[index] is Kind.VIEW:
-            return True
-        if self._outputs.intersection(op.outputs):
-            return False
-        if op.op_type == "Pad" and self.elements(index) == self.graph.tensors[op.inputs[0]].elements:
-            return True  # of no width: exporters write it where a size might not divide
-        if op.op_type in _STRIDED and self.views_everywhere:
-            return True
-        if op.op_type in _STRIDED and self.strided_views:
-            readers = (r for n in op.outputs for r in self.graph.consumers.get(n, ()))
-            return not any(self.kinds[r] in CONVOLUTIONS for r in readers)
-        if op.op_type == "Cast" and self.free_casts:
-            return not any(self.kinds[r] in MAC_KINDS for n in op.outputs for r in self.readers(n) if r != OUTSIDE)
-        return self.fold_quantization and op.op_type == _DEQUANTIZE
-
     def _place(self, index: int) -> None:
         op = self.graph.ops[index]
         if op.constant:
             self.free.append(index)
             return
-        if self.is_view(index):
+        if self.looks.is_view(index):
             self._place_view(index, op)
             return
         kernel = self._kernel_for(index)
@@ -226,6 +151,7 @@ class Partitioner:
             self.waits_for.append(set())
             self.views.append([])
         self._join(index, kernel)
+        self.source.update(dict.fromkeys(self.looks.seen_through(index), op.inputs[0] if op.inputs else ""))
         if self.merge:
             self._merge_producers(index, kernel)
 
@@ -284,7 +210,7 @@ class Partitioner:
         for name in op.outputs:
             if name and source:
                 self.source[name] = op.inputs[0]
-                if op.op_type == _DEQUANTIZE:
+                if op.op_type == DEQUANTIZE:
                     self.scales[name] = tuple(n for n in op.inputs[1:] if n)
         producer = self.graph.producer.get(source)
         if producer is not None and self.home[producer] is not None:
@@ -416,6 +342,9 @@ def _reads(state: Partitioner, members: list[int]) -> tuple[tuple[TensorSpec, ..
 def _elements_read(state: Partitioner, index: int, position: int, name: str) -> int:
     """Elements of an input that an operator reads: those its rule says, or all that the view shows."""
     shown = state.graph.tensors[name].elements
+    op = state.graph.ops[index]
+    if op.op_type == "Split":
+        shown -= sum(state.graph.tensors[n].elements for n in op.outputs if n in state.source)
     return min(state.works[index].read_elements.get(position, shown), shown)
 
 
@@ -437,7 +366,8 @@ def _writes(state: Partitioner, members: list[int]) -> tuple[TensorSpec, ...]:
     """Tensors that leave the kernel: read by other kernels, through views too, or outputs of the graph."""
     inside = set(members)
     names = chain.from_iterable(state.graph.ops[i].outputs for i in members)
-    return tuple(state.graph.tensors[name] for name in names if name and not state.readers(name) <= inside)
+    made = (name for name in names if name and name not in state.source)
+    return tuple(state.graph.tensors[name] for name in made if not state.looks.readers(name) <= inside)
 
 
 def _mac_rate(state: Partitioner, main: int) -> str:
@@ -460,15 +390,3 @@ def _vector_rate(state: Partitioner, main: int, outputs: tuple[TensorSpec, ...])
     if made.dtype.is_float or 0 < made.dtype.bits <= 16 or not op.inputs or not op.inputs[0]:
         return rate_of(made.dtype)
     return rate_of(state.graph.tensors[state.root(op.inputs[0])].dtype)
-
-
-def view_source(graph: Graph, name: str) -> str:
-    """The tensor whose bytes a tensor is a view of: itself, where no view made it."""
-    index = graph.producer.get(name)
-    while index is not None:
-        op = graph.ops[index]
-        if not op.inputs or kind_of(op, work_of(graph, op)) is not Kind.VIEW:
-            break
-        name = op.inputs[0]
-        index = graph.producer.get(name)
-    return name

@@ -6,7 +6,7 @@ from simulator.dtypes import BY_CODE, FLOAT32, INT64
 from simulator.errors import ShapeError
 from simulator.graph.types import Shape
 from simulator.ops.registry import Example, Input, Out, rule, t, v
-from simulator.ops.shape import nothing
+from simulator.ops.shape import moved, nothing
 from simulator.ops.view import OpView, normal_axis
 from simulator.ops.work import Kind, Work
 
@@ -37,8 +37,8 @@ def _transpose_value(op: OpView) -> list[np.ndarray] | None:
 def transpose(op: OpView) -> Work:
     """Moves its elements; only where dimensions of 1 change places it is a view (ONNX Transpose-23)."""
     order, shape = _permutation(op), op.shape(0)
-    moved = [a for a in order if shape[a] != 1]
-    return Work(kind=Kind.VIEW) if moved == sorted(moved) else Work()
+    places = [a for a in order if shape[a] != 1]
+    return Work(kind=Kind.VIEW) if places == sorted(places) else Work()
 
 
 def _concat_shape(op: OpView) -> list[Out]:
@@ -60,7 +60,7 @@ def _concat_value(op: OpView) -> list[np.ndarray] | None:
 
 
 rule("Concat", kind=Kind.COPY, shape=_concat_shape, value=_concat_value,
-     example=Example((t(2, 3), t(2, 5)), ((2, 8),), attrs={"axis": 1}))(nothing)  # fmt: skip
+     example=Example((t(2, 3), t(2, 5)), ((2, 8),), attrs={"axis": 1}))(moved)  # fmt: skip
 
 
 def split_sizes(op: OpView) -> tuple[int, ...]:
@@ -89,13 +89,13 @@ def _split_value(op: OpView) -> list[np.ndarray] | None:
 
 
 rule("Split", kind=Kind.COPY, shape=_split_shape, value=_split_value, roles={1: Input.CONFIG},
-     example=Example((t(2, 6), v(2, 4)), ((2, 2), (2, 4)), attrs={"axis": 1}))(nothing)  # fmt: skip
+     example=Example((t(2, 6), v(2, 4)), ((2, 2), (2, 4)), attrs={"axis": 1}))(moved)  # fmt: skip
 
 
 # ---- slices and padding ------------------------------------------------------------------------------------------
 
 
-def _slices(op: OpView) -> tuple[slice, ...]:
+def slices(op: OpView) -> tuple[slice, ...]:
     """One slice an axis. An unknown start or end leaves its axis whole: an upper bound."""
     shape = op.shape(0)
     starts, ends = op.ints_at(1, "starts"), op.ints_at(2, "ends")
@@ -124,22 +124,25 @@ def _slice_shape(op: OpView) -> list[Out]:
     shape = op.shape(0)
     if op.has(1) and (op.value(1) is None or op.value(2) is None):
         return [Out(shape, op.dtype(0), bound=True)]
-    return [Out(_sliced(shape, _slices(op)), op.dtype(0))]
+    return [Out(_sliced(shape, slices(op)), op.dtype(0))]
 
 
 def _slice_value(op: OpView) -> list[np.ndarray] | None:
     value = op.value(0)
     if value is None or (op.has(1) and (op.value(1) is None or op.value(2) is None)):
         return None
-    return [value[_slices(op)]]
+    return [value[slices(op)]]
 
 
 @rule("Slice", kind=Kind.COPY, shape=_slice_shape, value=_slice_value,
       roles={1: Input.CONFIG, 2: Input.CONFIG, 3: Input.CONFIG, 4: Input.CONFIG},
       example=Example((t(4, 8), v(1), v(-1), v(1)), ((4, 6),), Work(read_elements={0: 24})))  # fmt: skip
 def slice_(op: OpView) -> Work:
-    """Reads only what it keeps (ONNX Slice-13)."""
-    return Work(read_elements={0: op.out_elements()})
+    """Reads only what it keeps; all of it in its order is a view (ONNX Slice-13)."""
+    kept = op.out_elements()
+    if kept == op.elements(0) and all((s.step or 1) > 0 for s in slices(op)):
+        return Work(kind=Kind.VIEW)
+    return Work(read_elements={0: kept})
 
 
 def _pads(op: OpView) -> tuple[tuple[int, int], ...]:
@@ -202,7 +205,7 @@ def _tile_value(op: OpView) -> list[np.ndarray] | None:
 
 rule("Tile", kind=Kind.COPY, value=_tile_value, roles={1: Input.CONFIG},
      shape=lambda op: [Out(tuple(d * r for d, r in zip(op.shape(0), _repeats(op), strict=True)), op.dtype(0))],
-     example=Example((t(2, 3), v(1, 2)), ((2, 6),)))(nothing)  # fmt: skip
+     example=Example((t(2, 3), v(1, 2)), ((2, 6),)))(moved)  # fmt: skip
 
 
 # ---- gather and scatter ------------------------------------------------------------------------------------------

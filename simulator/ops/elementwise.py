@@ -47,6 +47,18 @@ def per_element(vector: int, special: int = 0) -> Callable[[OpView], Work]:
     return work
 
 
+def _unless_neutral(work: Callable[[OpView], Work], number: int) -> Callable[[OpView], Work]:
+    """That work, unless the second input is `number` throughout and leaves the first as it is: then nothing is computed."""
+
+    def checked(op: OpView) -> Work:
+        known = op.value(1)
+        if known is None or not known.size or not op.outputs or op.out_shape() != op.shape(0):
+            return work(op)
+        return Work(kind=Kind.VIEW) if op.outputs[0].dtype is op.dtype(0) and bool(np.all(known == number)) else work(op)
+
+    return checked
+
+
 def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """ONNX division: integers truncate toward zero."""
     if not np.issubdtype(a.dtype, np.integer):
@@ -105,6 +117,9 @@ BINARY: dict[str, tuple[int, int, _Array | None]] = {
     "BitwiseAnd": (1, 0, np.bitwise_and), "BitwiseOr": (1, 0, np.bitwise_or), "BitwiseXor": (1, 0, np.bitwise_xor),
 }  # fmt: skip
 
+# second inputs without any effect
+NEUTRAL = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}
+
 COMPARE: dict[str, _Array] = {
     "Equal": np.equal, "Less": np.less, "LessOrEqual": np.less_equal, "Greater": np.greater,
     "GreaterOrEqual": np.greater_equal, "And": np.logical_and, "Or": np.logical_or, "Xor": np.logical_xor,
@@ -113,9 +128,9 @@ COMPARE: dict[str, _Array] = {
 
 def _register_tables() -> None:
     for name, (vector, special, function) in UNARY.items():
-        work = Work(vector_ops=6 * vector, special_ops=6 * special)
+        counted = Work(vector_ops=6 * vector, special_ops=6 * special)
         example = Example((t(2, 3, dtype="bool" if name == "Not" else "uint8" if name == "BitwiseNot" else "float32"),),
-                          ((2, 3),), work)  # fmt: skip
+                          ((2, 3),), counted)  # fmt: skip
         rule(name, kind=Kind.POINTWISE, shape=same_shape, value=_value(function), in_place=True, example=example)(
             per_element(vector, special)
         )
@@ -125,8 +140,9 @@ def _register_tables() -> None:
         second = t(1, dtype=dtype) if name == "PRelu" else t(3, dtype=dtype)
         example = Example((t(2, 3, dtype=dtype), second), ((2, 3),),
                           Work(vector_ops=6 * vector, special_ops=6 * special), attrs)  # fmt: skip
+        work = per_element(vector, special)
         rule(name, kind=Kind.POINTWISE, shape=legacy_broadcast_shape, value=_value(function), in_place=True,
-             example=example)(per_element(vector, special))  # fmt: skip
+             example=example)(_unless_neutral(work, NEUTRAL[name]) if name in NEUTRAL else work)  # fmt: skip
     for name, function in COMPARE.items():
         dtype = "bool" if name in ("And", "Or", "Xor") else "float32"
         example = Example((t(2, 1, dtype=dtype), t(3, dtype=dtype)), ((2, 3),), Work(vector_ops=6))
@@ -176,7 +192,7 @@ rule("Mod", kind=Kind.POINTWISE, shape=legacy_broadcast_shape, value=_mod_value,
      example=Example((t(2, 3, dtype="int64"), t(3, dtype="int64")), ((2, 3),), Work(vector_ops=6)))(per_element(1))  # fmt: skip
 
 rule("Pow", kind=Kind.POINTWISE, shape=legacy_broadcast_shape, value=_pow_value, in_place=True,
-     example=Example((t(2, 3), t(1)), ((2, 3),), Work(special_ops=6)))(per_element(0, 1))  # fmt: skip
+     example=Example((t(2, 3), t(1)), ((2, 3),), Work(special_ops=6)))(_unless_neutral(per_element(0, 1), 1))  # fmt: skip
 
 
 def _where_shape(op: OpView) -> list[Out]:
@@ -219,8 +235,15 @@ def _cast_value(op: OpView) -> list[np.ndarray] | None:
         return [value.astype(target)]
 
 
+def cast_work(op: OpView) -> Work:
+    """One conversion an element (ONNX Cast-25); into the type that it has already, nothing."""
+    if op.outputs and op.outputs[0].dtype is op.dtype(0):
+        return Work(kind=Kind.VIEW)
+    return Work(vector_ops=op.out_elements())
+
+
 rule("Cast", kind=Kind.CAST, shape=lambda op: [Out(op.shape(0), cast_target(op))], value=_cast_value,
-     example=Example((t(2, 3),), ((2, 3),), Work(vector_ops=6), {"to": 10}))(per_element(1))  # fmt: skip
+     example=Example((t(2, 3),), ((2, 3),), Work(vector_ops=6), {"to": 10}))(cast_work)  # fmt: skip
 
 
 def _cast_like_value(op: OpView) -> list[np.ndarray] | None:
@@ -232,7 +255,7 @@ def _cast_like_value(op: OpView) -> list[np.ndarray] | None:
 
 rule("CastLike", kind=Kind.CAST, shape=lambda op: [Out(op.shape(0), op.dtype(1))], value=_cast_like_value,
      roles={1: Input.CONFIG},
-     example=Example((t(2, 3), t(1, dtype="float16")), ((2, 3),), Work(vector_ops=6)))(per_element(1))  # fmt: skip
+     example=Example((t(2, 3), t(1, dtype="float16")), ((2, 3),), Work(vector_ops=6)))(cast_work)  # fmt: skip
 
 rule("QuickGelu", "FastGelu", "BiasGelu", "BiasAdd", "Gelu", "QuickGeLU", domain=MS, kind=Kind.POINTWISE,
      shape=same_shape, in_place=True,

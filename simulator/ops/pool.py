@@ -123,14 +123,20 @@ _GLOBAL_AVERAGE = Example((t(1, 3, 4, 4),), ((1, 3, 1, 1),), Work(vector_ops=48)
 @rule("GlobalMaxPool", domain=NCHWC, kind=Kind.POOL, shape=_global_shape, example=_GLOBAL_MAX)
 def global_max_pool(op: OpView) -> Work:
     """The maximum of each channel (ONNX GlobalMaxPool-22)."""
-    return Work(vector_ops=max(op.elements(0) - op.out_elements(), 0), window=_window(op, whole=True))
+    return _over_all(op, max(op.elements(0) - op.out_elements(), 0))
+
+
+def _over_all(op: OpView, vector_ops: int) -> Work:
+    """A pool over all of an image; of a signal it is the reduction of rows that ReduceMean and ReduceMax are."""
+    kind = Kind.REDUCTION if len(op.shape(0)) < 4 else None
+    return Work(vector_ops=vector_ops, kind=kind, window=None if kind else _window(op, whole=True))
 
 
 @rule("GlobalAveragePool", kind=Kind.POOL, shape=_global_shape, example=_GLOBAL_AVERAGE)
 @rule("GlobalAveragePool", domain=NCHWC, kind=Kind.POOL, shape=_global_shape, example=_GLOBAL_AVERAGE)
 def global_average_pool(op: OpView) -> Work:
     """The average of each channel (ONNX GlobalAveragePool-22)."""
-    return Work(vector_ops=op.elements(0), window=_window(op, whole=True))
+    return _over_all(op, op.elements(0))
 
 
 @rule("QLinearGlobalAveragePool", domain=MS, kind=Kind.POOL, shape=_global_shape, roles=_QLINEAR_ROLES,

@@ -14,7 +14,7 @@ from simulator.graph.types import Shape
 from simulator.ops.elementwise import same_shape
 from simulator.ops.registry import Example, Input, Out, ValueRule, rule, t, v
 from simulator.ops.view import OpView, normal_axis
-from simulator.ops.work import Kind, Work
+from simulator.ops.work import Kind, Window, Work
 
 
 def reduced_axes(op: OpView) -> frozenset[int]:
@@ -71,14 +71,32 @@ REDUCTIONS: dict[str, tuple[int, int, int, int, ValueRule | None]] = {
 }
 
 
-def _work(element: int, result: int, special_element: int, special_result: int) -> Callable[[OpView], Work]:
+_POOLS = frozenset({"ReduceMean", "ReduceMax"})  # over the whole image they are GlobalAveragePool and GlobalMaxPool
+
+
+def whole_image(op: OpView) -> Window | None:
+    """The window of a pool over the whole image, where a reduction of an image with channels first is one.
+
+    Of three dimensions nobody can tell whether they are channels and a signal or tokens and channels.
+    """
+    shape = op.shape(0)
+    size = shape[2:]
+    if len(size) < 2 or reduced_axes(op) != frozenset(range(2, len(shape))):
+        return None
+    return Window((1,) * len(size), size, size, (1,) * len(size))
+
+
+def _work(name: str, element: int, result: int, special_element: int, special_result: int) -> Callable[[OpView], Work]:
     """Work of one row of the table."""
 
     def work(op: OpView) -> Work:
         elements, results = op.elements(0), op.out_elements()
+        window = whole_image(op) if name in _POOLS else None
         return Work(
             vector_ops=max(elements - results, 0) + element * elements + result * results,
             special_ops=special_element * elements + special_result * results,
+            kind=None if window is None else Kind.POOL,
+            window=window,
         )
 
     return work
@@ -89,7 +107,7 @@ def _register_reductions() -> None:
         work = Work(vector_ops=18 + 24 * element + 6 * result, special_ops=24 * special_element + 6 * special_result)
         rule(name, kind=Kind.REDUCTION, shape=reduce_shape, value=value, roles={1: Input.CONFIG},
              example=Example((t(2, 3, 4), v(-1)), ((2, 3),), work, {"keepdims": 0}))(
-            _work(element, result, special_element, special_result))  # fmt: skip
+            _work(name, element, result, special_element, special_result))  # fmt: skip
 
 
 _register_reductions()

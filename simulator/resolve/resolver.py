@@ -24,6 +24,7 @@ from simulator.resolve.dims import DimOptions, checked_shape, input_shapes
 from simulator.resolve.ordering import ordered
 from simulator.resolve.rebatch import CORRECTED, Rebatch
 from simulator.resolve.scope import Scope
+from simulator.resolve.spelling import respelled
 from simulator.resolve.subgraphs import CONTROL_FLOW
 
 _MAX_DEPTH = 48  # functions calling functions
@@ -296,7 +297,10 @@ class Resolver:
             spec = self.tensors[name]
             if spec.role is Role.ACTIVATION:
                 self.tensors[name] = TensorSpec(spec.name, spec.shape, spec.dtype, Role.OUTPUT)
-        ops = tuple(op for op in self.ops if not self._is_arithmetic_of_shapes(op))
+        left = [op for op in self.ops if not self._is_arithmetic_of_shapes(op)]
+        for name in {n for op in left for n in op.inputs if n and self.tensors[n].elements == 1}:
+            self.value(name)  # a factor of 1 is no work
+        ops = respelled(left, self.tensors, self._values, self.outputs)
         self._mark_state(ops)
         used = {n for op in ops for n in (*op.inputs, *op.outputs) if n} | set(self.outputs)
         shapeless = sum(self.tensors[n].shape is None and self.tensors[n].dtype is not SEQUENCE for n in used)

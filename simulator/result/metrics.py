@@ -36,7 +36,8 @@ def _op_types(est: Prediction) -> list[object]:
 
 def _origins(est: Prediction) -> list[object]:
     graph = est.prepared.graph
-    return [[name for index in sorted((*k.ops, *k.views)) for name in graph.ops[index].origin] for k in est.prepared.kernels]
+    named = ((name for index in sorted((*k.ops, *k.views)) for name in graph.ops[index].origin) for k in est.prepared.kernels)
+    return [list(dict.fromkeys(names)) for names in named]
 
 
 def _added(est: Prediction) -> list[object]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from simulator.graph.graph import Graph
 from simulator.graph.types import Role, TensorSpec
-from simulator.kernels.partition import view_source
+from simulator.kernels.operators import view_source
 from simulator.kernels.types import Kernel
 from simulator.machine.runtime import InPlace
 from simulator.ops.registry import find_rule

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from simulator.cost.traffic import placed_shares
 from simulator.graph.graph import Graph
 from simulator.graph.types import Role, TensorSpec
-from simulator.kernels.partition import view_source
+from simulator.kernels.operators import view_source
 from simulator.kernels.types import Kernel
 from simulator.machine.params import Machine
 from simulator.workload import Footprint

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from simulator.errors import UsageError
 from simulator.graph.graph import Graph
 from simulator.graph.types import Op, Role, TensorSpec
-from simulator.kernels.partition import view_source, work_of
+from simulator.kernels.operators import view_source, work_of
 from simulator.kernels.types import Kernel
 from simulator.ops.registry import find_rule
 from simulator.ops.work import Kind

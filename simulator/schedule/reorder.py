@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from simulator.graph.graph import Graph
-from simulator.kernels.partition import view_source
+from simulator.kernels.operators import view_source
 from simulator.kernels.types import Kernel
 from simulator.schedule.memory import lifetimes
 

@@ -69,6 +69,39 @@ def bias(graph: Graph, op: Op) -> tuple[tuple[Op, ...], Tensors] | None:
     return _split(graph, op, "Add", "bias", (column.name,), {column.name: column})
 
 
+@addition("linear_bias")
+def linear_bias(graph: Graph, op: Op) -> tuple[tuple[Op, ...], Tensors] | None:
+    """A linear layer that the file has with its bias, as a product and an addition: other exporters write these two."""
+    if op.op_type != "Gemm" or op.domain or len(op.inputs) < 3 or not op.inputs[2]:
+        return None
+    vector = graph.tensors[op.inputs[2]]
+    if vector.role is not Role.WEIGHT or vector.rank != 1 or not graph.tensors[op.outputs[0]].dtype.is_float:
+        return None
+    return _split(graph, op, "Add", "bias", (op.inputs[2],), {})
+
+
+@addition("pad")
+def pad(graph: Graph, op: Op) -> tuple[tuple[Op, ...], Tensors] | None:
+    """A convolution whose padding differs between the two ends of an axis reads what a Pad has written: libraries pad both
+    ends alike, so that an exporter made it of the two.
+    """
+    given = op.attrs.get("pads")
+    data = graph.tensors[op.inputs[0]] if op.inputs and op.inputs[0] else None
+    if op.op_type != "Conv" or op.domain or not isinstance(given, tuple) or data is None or data.shape is None:
+        return None
+    before, after = given[: len(given) // 2], given[len(given) // 2 :]
+    if before == after or len(given) != 2 * (data.rank - 2):
+        return None
+    sizes = tuple(size + b + a for size, b, a in zip(data.shape[2:], before, after, strict=True))
+    padded = replace(data, name=f"{op.name}/padded", shape=(*data.shape[:2], *sizes), role=Role.ACTIVATION)
+    first = Op(
+        f"{op.name}/pad", "Pad", "", graph.opset, (data.name,), (padded.name,), {"pads": (0, 0, *before, 0, 0, *after)},
+        origin=op.origin, repeat=op.repeat, added=True,
+    )  # fmt: skip
+    bare = replace(op, inputs=(padded.name, *op.inputs[1:]), attrs={**op.attrs, "pads": (0,) * len(given)})
+    return (first, bare), {padded.name: padded}
+
+
 def _has_bias(graph: Graph, op: Op) -> bool:
     if op.op_type not in _CONVOLUTIONS or op.domain or len(op.inputs) < 3 or not op.inputs[2]:
         return False

@@ -9,7 +9,8 @@ from support.strategies import networks
 from simulator import api, zoo
 from simulator.estimator import prepare
 from simulator.graph.graph import Graph
-from simulator.kernels.partition import kind_of, partition, work_of
+from simulator.kernels.operators import kind_of, work_of
+from simulator.kernels.partition import partition
 from simulator.kernels.types import Kernel
 from simulator.model import Model
 from simulator.ops.work import Kind
