@@ -7,10 +7,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.blocks import works_by_blocks
 from simulator.cost.bound import bound_s
 from simulator.cost.energy import defaults_used
-from simulator.cost.limits import Limits, limits_of
+from simulator.cost.limits import Limits, limits_of, works_by_blocks
 from simulator.cost.parts import Part, parts_of
 from simulator.cost.table import CostTable, Traffic, cost_table, traffic_of
 from simulator.cost.transfer import Crossings, crossings

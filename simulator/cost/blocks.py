@@ -87,11 +87,6 @@ def _output_cycles(maps: FeatureMaps, npu: BlockNpu) -> Array:
     return np.array(slower, np.float64)
 
 
-def works_by_blocks(limits: Limits, placement: tuple[EngineParams, ...]) -> bool:
-    """Whether an engine of these works by blocks."""
-    return next(_engines(limits, placement), None) is not None
-
-
 def _engines(limits: Limits, placement: tuple[EngineParams, ...]) -> Iterator[tuple[EngineParams, BlockNpu, Mask]]:
     """Engines that work by blocks, their geometry, and which kernels they run; none where geometry does not count."""
     if limits.ideal or not limits.geometry:
