@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.bound import bound_s
+from simulator.cost.boundary import boundary_home
 from simulator.cost.energy import defaults_used
 from simulator.cost.limits import Limits, limits_of, works_by_blocks
 from simulator.cost.parts import Part, parts_of
@@ -181,7 +182,8 @@ def totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: s
     """
     limits, work = limits_of(runtime, machine), prepared.work
     placement = place(work, machine, limits.profiles, runtime.fallback)
-    if policy in IN_ORDER or len({e.id for e in placement}) > 1 or works_by_blocks(limits, placement):
+    by_kernel = works_by_blocks(limits, placement) or boundary_home(machine) is not None
+    if policy in IN_ORDER or len({e.id for e in placement}) > 1 or by_kernel:
         parts = _parts(prepared, machine, placement)
         crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
         cost = cost_table(work, machine, limits, placement, parts, crossed)

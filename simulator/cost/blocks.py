@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from simulator.cost import block_npu, weight_code
 from simulator.cost.block_npu import Block, BlockOps, Port
+from simulator.cost.boundary import boundary_home
 from simulator.cost.compute import by_engine, compute_s
 from simulator.cost.limits import IDEAL, Limits
 from simulator.cost.parts import Part
@@ -190,8 +191,15 @@ def with_blocks_s(
         cycles_per_s = by_engine(placement, work, _cycles_per_s)
         seen = machine.seen_by(engine)
         near, far = path(seen, weights=False)[0], path(seen, weights=True)[0]
-        ifm, ofm = (_port(near, rate, cycles_per_s) for rate in (near.read_bytes_per_s, near.write_bytes_per_s))
-        constants = _either(plan.op.vector, _port(far, far.read_bytes_per_s, cycles_per_s), ifm)
+        outer = boundary_home(seen) or near
+        inside = _port(near, near.read_bytes_per_s, cycles_per_s)
+        ifm = _either(work.maps.entering_bytes > 0, _port(outer, outer.read_bytes_per_s, cycles_per_s), inside)
+        ofm = _either(
+            work.maps.leaving_bytes > 0,
+            _port(outer, outer.write_bytes_per_s, cycles_per_s),
+            _port(near, near.write_bytes_per_s, cycles_per_s),
+        )
+        constants = _either(plan.op.vector, _port(far, far.read_bytes_per_s, cycles_per_s), inside)
         cycles = work.maps.images * block_npu.busy_cycles(plan.op, npu, plan.block, ifm, ofm, constants)
         by_blocks = np.maximum(cycles / cycles_per_s, compute_s(work, IDEAL, placement))
         compute = np.where(here & plan.whole, by_blocks, compute)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.cost.boundary import boundary_home
 from simulator.cost.compute import by_class, by_engine, compute_s
 from simulator.cost.double_buffer import fewest_tiles
 from simulator.cost.energy import arithmetic_j, movement_j, movement_total_j
@@ -165,7 +166,7 @@ def cost_table(
     crossing = link_s(crossed, machine, limits, placement)
     return CostTable(
         work,
-        None if by_blocks else work.alike,
+        None if by_blocks or boundary_home(machine) is not None else work.alike,
         machine,
         placement,
         compute_s=_compute_s(work, machine, limits, placement),
