@@ -7,10 +7,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.blocks import works_by_blocks
 from simulator.cost.bound import bound_s
+from simulator.cost.boundary import boundary_home
 from simulator.cost.energy import defaults_used
-from simulator.cost.limits import Limits, limits_of
+from simulator.cost.limits import Limits, limits_of, works_by_blocks
 from simulator.cost.parts import Part, parts_of
 from simulator.cost.table import CostTable, Traffic, cost_table, traffic_of
 from simulator.cost.transfer import Crossings, crossings
@@ -21,6 +21,7 @@ from simulator.kernels.operators import kind_of, work_of
 from simulator.kernels.partition import EVERY_FUSION, partition
 from simulator.kernels.support import Supported, kernel_refusals, op_refusals
 from simulator.machine.figures import Number
+from simulator.machine.geometry import BlockNpu
 from simulator.machine.params import SPECIAL_SHARE, Machine, machine_of, require_rate
 from simulator.machine.runtime import InPlace, RuntimeSpec
 from simulator.machine.spec import HardwareSpec
@@ -157,7 +158,8 @@ def estimate(
     fits = together(f for part in parts for f in fit(part.machine, part.work.footprint))
     fallback = fallback_notes(prepared.work, placement, runtime.fallback)
     assumed = () if energy is None else defaults_used(prepared.work, machine, placement, cost.bytes_by_level)
-    notes = (*fallback, *_energy_notes(hardware, machine, energy, assumed))
+    coded = _weight_notes(prepared.work, limits, placement)
+    notes = (*fallback, *coded, *_energy_notes(hardware, machine, energy, assumed))
     return Estimate(
         model, hardware, runtime, precision, policy, prepared, engines, cost, kernel_s, kernel_j,
         latency, bound, energy, energy_parts, assumed, fits,
@@ -181,7 +183,8 @@ def totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: s
     """
     limits, work = limits_of(runtime, machine), prepared.work
     placement = place(work, machine, limits.profiles, runtime.fallback)
-    if policy in IN_ORDER or len({e.id for e in placement}) > 1 or works_by_blocks(limits, placement):
+    by_kernel = works_by_blocks(limits, placement) or boundary_home(machine) is not None
+    if policy in IN_ORDER or len({e.id for e in placement}) > 1 or by_kernel:
         parts = _parts(prepared, machine, placement)
         crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
         cost = cost_table(work, machine, limits, placement, parts, crossed)
@@ -268,7 +271,12 @@ def bound_ways(
     for usable in engine_sets(machine):
         fused = prepare(model, precision, EVERY_FUSION, supported_by(hardware, usable))
         for placement in placements(fused.work, machine, usable):
-            yield fused, placement, _parts(fused, machine, placement)
+            parts = _parts(fused, machine, placement)
+            if any(isinstance(e.shape, BlockNpu) for e in placement):
+                from simulator.cost.blocks import with_least_weights
+
+                parts = with_least_weights(parts, placement)
+            yield fused, placement, parts
 
 
 def _fixed_s(machine: Machine, limits: Limits) -> Number:
@@ -325,6 +333,17 @@ def _warnings(
     if unsourced:
         found.append(f"{len(unsourced)} figure(s) of {hardware.id} have no source: {_some(unsourced)}")
     return tuple(dict.fromkeys(found))
+
+
+def _weight_notes(work: WorkTable, limits: Limits, placement: Placement) -> list[str]:
+    """What is not known of weights that an engine reads encoded."""
+    if not works_by_blocks(limits, placement):
+        return []
+    from simulator.cost.blocks import unread_weights
+
+    count = unread_weights(work, limits, placement)
+    kernels = f"{count} kernel{'s' if count > 1 else ''}"
+    return [f"the values of the weights of {kernels} are not known: taken as incompressible when encoded"] if count else []
 
 
 def _energy_notes(hardware: HardwareSpec, machine: Machine, energy: float | None, assumed: Sequence[str]) -> list[str]:

@@ -7,15 +7,16 @@ tensors of four and more dimensions as batch, channels, image, smaller ones with
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.filters import Filter, filter_of
 from simulator.graph.graph import Graph
-from simulator.graph.types import Shape
+from simulator.graph.types import Shape, TensorSpec
 from simulator.kernels.types import Kernel
 from simulator.ops.registry import find_rule
 from simulator.ops.work import CONVOLUTIONS, Kind, Window, Work
@@ -56,13 +57,17 @@ class Function(StrEnum):
     TABLE = "table"  # looked up in a table
 
 
+_WEIGHTED = frozenset({Form.DENSE, Form.DEPTHWISE, Form.VECTOR})
+
+
 @dataclass(frozen=True, eq=False)
 class FeatureMaps:
     """One row a kernel; `images` of each are worked on, one after the other.
 
-    `output` and `data` are (n_kernels, 3): height, width, channels; `kernel` and `strides` (n_kernels, 2). `inputs` counts
-    the full-size inputs of an element-wise kernel. `from_input` marks what reads an input of the network; linear maps are
-    inputs and outputs of the network and what is reshaped. Rows of form NONE are 1 everywhere.
+    `output` and `data` are (n_kernels, 3): height, width, channels; `kernel`, `strides` and `dilations` (n_kernels, 2).
+    `inputs` counts the full-size inputs of an element-wise kernel. `entering_bytes` and `leaving_bytes` are what it reads of
+    inputs and writes of outputs of the network; linear maps are those and what is reshaped. Rows of form NONE are 1
+    everywhere. `filters` are the weights that an engine may read encoded.
     """
 
     forms: tuple[Form, ...]
@@ -73,10 +78,18 @@ class FeatureMaps:
     data: Column
     kernel: Column
     strides: Column
+    dilations: Column
     inputs: Column
-    from_input: Mask
+    entering_bytes: Column
+    leaving_bytes: Column
     data_linear: Mask
     output_linear: Mask
+    filters: tuple[Filter | None, ...]
+
+    @property
+    def from_input(self) -> Mask:
+        """Which rows read an input of the network."""
+        return self.entering_bytes > 0
 
     def has(self, *forms: Form) -> Mask:
         """Which rows are of one of these forms."""
@@ -91,6 +104,7 @@ class _Sizes:
     data: tuple[int, int, int] = (1, 1, 1)
     kernel: tuple[int, int] = (1, 1)
     strides: tuple[int, int] = (1, 1)
+    dilations: tuple[int, int] = (1, 1)
     inputs: int = 1
 
     @property
@@ -110,12 +124,22 @@ def feature_maps(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work])
         tuple(found.form for found in sizes),
         tuple(_stage(graph.ops[kernel.main].op_type) for kernel in kernels),
         tuple(_function(graph, kernel, works) for kernel in kernels),
-        table("images"), table("output", 3), table("data", 3), table("kernel", 2), table("strides", 2), table("inputs"),
-        np.array([any(t.name in graph.inputs for t in kernel.inputs) for kernel in kernels], np.bool_),
+        table("images"), table("output", 3), table("data", 3), table("kernel", 2), table("strides", 2), table("dilations", 2),
+        table("inputs"),
+        _boundary_bytes(graph, kernels, lambda k: k.inputs), _boundary_bytes(graph, kernels, lambda k: k.outputs),
         np.array([_is_linear(graph, [t.name for t in k.inputs], s.data) for k, s in zip(kernels, sizes, strict=True)], np.bool_),
         np.array([_is_linear(graph, [t.name for t in k.outputs], s.output) for k, s in zip(kernels, sizes, strict=True)],
                  np.bool_),
+        tuple(filter_of(graph, k, works[k.main].gemm) if s.form in _WEIGHTED else None
+              for k, s in zip(kernels, sizes, strict=True)),
     )  # fmt: skip
+
+
+def _boundary_bytes(graph: Graph, kernels: Sequence[Kernel], side: Callable[[Kernel], Sequence[TensorSpec]]) -> Column:
+    """Bytes of the tensors on one side of each kernel that enter or leave the network."""
+    ends = {*graph.inputs, *graph.outputs}
+    found = [sum(t.size_bytes for t in side(k) if t.name in ends) * graph.ops[k.main].repeat for k in kernels]
+    return np.array(found, np.float64)
 
 
 def _sizes(graph: Graph, kernel: Kernel, work: Work) -> _Sizes:
@@ -139,7 +163,9 @@ def _windowed(graph: Graph, kernel: Kernel, work: Work, window: Window) -> _Size
         form, groups, deep = Form.DENSE, work.gemm.groups, work.gemm.k // work.gemm.taps
     images = batch * groups * main.repeat
     output, data = (*_plane(window.output), channels // groups), (*_plane(window.data), deep)
-    return _Sizes(form, images, output, data, _plane(window.kernel), _last_two(window.strides))
+    dilations = main.attrs.get("dilations") or ()
+    assert isinstance(dilations, tuple)
+    return _Sizes(form, images, output, data, _plane(window.kernel), _last_two(window.strides), _last_two(dilations))
 
 
 def _product(graph: Graph, kernel: Kernel, work: Work) -> _Sizes:
@@ -167,8 +193,9 @@ def _plane(axes: Shape) -> tuple[int, int]:
     return math.prod(axes[:-1]), axes[-1] if axes else 1
 
 
-def _last_two(strides: Shape) -> tuple[int, int]:
-    return (strides[-2] if len(strides) > 1 else 1), strides[-1] if strides else 1
+def _last_two(steps: Shape) -> tuple[int, int]:
+    """Strides or dilations along height and width."""
+    return (steps[-2] if len(steps) > 1 else 1), steps[-1] if steps else 1
 
 
 def _stage(op_type: str) -> Stage:

@@ -5,11 +5,11 @@ estimate, not silicon. Fields of `BlockOps` are columns (n_kernels,), those of `
 of design points (n_points, 1). Feature maps of 8 bits. All sizes in elements, rows, columns or channels; ofm and ifm are
 the output and the input feature map, a ublock what the MAC array computes at once.
 
-Validity: int8, no dilation, no upscaling.
+Validity: int8, no upscaling.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,8 @@ class BlockOps:
 
     `vector` is a fully-connected layer. `inputs` counts the full-size inputs of an elementwise operator (1 or 2).
     `linear` maps are channels-last without bricks: inputs and outputs of the network. `output_cycles` is the time of the
-    output stage for one element, by operator and activation.
+    output stage for one element, by operator and activation. Dilations are those of the hardware, 1 or 2: see
+    `hardware_kernel`.
     """
 
     ofm_h: Array
@@ -57,6 +58,18 @@ class BlockOps:
     ifm_linear: Mask
     ofm_linear: Mask
     output_cycles: Number
+    dilation_h: Array = field(default_factory=lambda: np.ones(()))
+    dilation_w: Array = field(default_factory=lambda: np.ones(()))
+
+    @property
+    def area_h(self) -> Array:
+        """Rows from the first tap to the last."""
+        return (self.kernel_h - 1.0) * self.dilation_h + 1.0
+
+    @property
+    def area_w(self) -> Array:
+        """Columns from the first tap to the last."""
+        return (self.kernel_w - 1.0) * self.dilation_w + 1.0
 
     @property
     def dense(self) -> Mask:
@@ -101,6 +114,15 @@ def folded_kernel_w(padding_w: Number) -> Array:
     return np.asarray(padding_w + 1.0)
 
 
+def hardware_kernel(kernel: Array, dilation: Array) -> tuple[Array, Array]:
+    """Side of the kernel and dilation (1 or 2) that do what any dilation does: (k − 1) · d/h + 1 with h = 2 for even d.
+
+    Beyond 2 the kernel is spread with zeros, which the array multiplies by. Source: Vela's fixup_dilation_gt2.
+    """
+    by_hardware = np.where(np.floor(dilation / 2.0) * 2.0 == dilation, 2.0, 1.0)
+    return (kernel - 1.0) * (dilation / by_hardware) + 1.0, by_hardware
+
+
 # ---- the block --------------------------------------------------------------------------------------------------------
 
 
@@ -130,8 +152,8 @@ def choose_block(op: BlockOps, npu: BlockNpu) -> Block:
     ofm_c = np.minimum(size_c, deep)
     ofm_h = _up(np.minimum(op.ofm_h, size_h), npu.ublock_h)
     ofm_w = _up(np.minimum(op.ofm_w, size_w), npu.ublock_w)
-    ifm_h = _up((ofm_h - 1.0) * op.stride_h + np.minimum(op.kernel_h, _SUBKERNEL), npu.ublock_h)
-    ifm_w = _up((ofm_w - 1.0) * op.stride_w + np.minimum(op.kernel_w, _SUBKERNEL), npu.ublock_w)
+    ifm_h = _up((ofm_h - 1.0) * op.stride_h + np.minimum(op.area_h, _SUBKERNEL), npu.ublock_h)
+    ifm_w = _up((ofm_w - 1.0) * op.stride_w + np.minimum(op.area_w, _SUBKERNEL), npu.ublock_w)
     ifm_c = np.where(op.equal_depth, ofm_c, _up(np.minimum(op.ifm_c, np.where(part, 16.0, 32.0)), _DEPTH))
     sides = dict(zip(_SIDES, (ofm_h, ofm_w, ofm_c, ifm_h, ifm_w, ifm_c), strict=True))
     tried = Block(**sides, part_kernel=part)
@@ -170,8 +192,8 @@ def _fetches(op: BlockOps, block: Block) -> Array:
     """Inputs and weights fetched for an output element; elementwise: the number of blocks."""
     across = (op.ofm_h / block.ofm_h) * (op.ofm_w / block.ofm_w)
     whole = np.ceil(op.ofm_h / block.ofm_h) * np.ceil(op.ofm_w / block.ofm_w)
-    repeats = np.ceil(op.kernel_h / _SUBKERNEL) * np.ceil(op.kernel_w / _SUBKERNEL)
-    weights = np.where(op.dense | op.depthwise, op.kernel_h * op.kernel_w, 0.0) * op.ifm_c * whole
+    repeats = np.ceil(op.area_h / _SUBKERNEL) * np.ceil(op.area_w / _SUBKERNEL)
+    weights = np.where(op.dense | op.depthwise, op.area_h * op.area_w, 0.0) * op.ifm_c * whole
     weights = weights * np.where(op.depthwise, 1.0, op.ofm_c)
     inputs = block.ifm_h * block.ifm_w * op.ifm_c * repeats * across
     inputs = inputs * np.where(op.equal_depth, 1.0, np.ceil(op.ofm_c / block.ofm_c))
@@ -299,6 +321,28 @@ def output_bytes(op: BlockOps, npu: BlockNpu, block: Block, port: Port) -> Array
 def spatial_blocks(op: BlockOps, block: Block) -> Array:
     """Blocks in height and width: how often weights that are not buffered on chip are read again."""
     return np.ceil(op.ofm_h / np.minimum(op.ofm_h, block.ofm_h)) * np.ceil(op.ofm_w / np.minimum(op.ofm_w, block.ofm_w))
+
+
+def stored_words(op: BlockOps, npu: BlockNpu) -> Array:
+    """Weights of an image with the zeros that the array takes as padding; 0 for operators without weights.
+
+    Output channels of each core up to a ublock; taps of every piece of the kernel (8 × 8, by dilation) up to 4 for
+    depthwise and part-kernel order; input channels up to 8 in that order, else to 32. Source: Vela's mlw_encode (reorder).
+    """
+    part = op.dense & part_kernel(op)
+    grain = np.where(part | op.depthwise, 4.0, 1.0)
+    side_h, side_w = np.floor(_SUBKERNEL / op.dilation_h), np.floor(_SUBKERNEL / op.dilation_w)
+    whole_h, whole_w = np.floor(op.kernel_h / side_h), np.floor(op.kernel_w / side_w)
+    left_h, left_w = op.kernel_h - whole_h * side_h, op.kernel_w - whole_w * side_w
+    taps = (
+        whole_h * whole_w * _up(side_h * side_w, grain)
+        + whole_w * _up(left_h * side_w, grain)
+        + whole_h * _up(side_h * left_w, grain)
+        + _up(left_h * left_w, grain)
+    )
+    deep = np.where(op.depthwise, 1.0, _up(op.ifm_c, np.where(part, _DEPTH, 32.0)))
+    channels = _up(np.ceil(op.ofm_c / npu.cores), npu.ublock_c) * npu.cores
+    return np.where(op.pooling | op.elementwise, 0.0, channels * deep * taps)
 
 
 def prefetched_cycles(npu: Number, weight_cycles: Number, slack_cycles: Number) -> Array:

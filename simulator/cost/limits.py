@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from simulator.errors import UsageError
+from simulator.machine.geometry import BlockNpu
 from simulator.machine.params import EngineParams, Machine
 from simulator.machine.runtime import Profile, RuntimeSpec
 
@@ -45,3 +46,8 @@ def limits_of(runtime: RuntimeSpec, machine: Machine) -> Limits:
             f"runtime '{runtime.id}' does not run on an engine of kind '{kinds}' (it runs on: {', '.join(runtime.profiles)})"
         )
     return Limits(profiles, runtime.measured_limits, runtime.geometry)
+
+
+def works_by_blocks(limits: Limits, placement: tuple[EngineParams, ...]) -> bool:
+    """Whether an engine of these works by blocks, and geometry counts: only then is `cost/blocks.py` loaded."""
+    return limits.geometry and not limits.ideal and any(isinstance(engine.shape, BlockNpu) for engine in placement)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.cost.boundary import with_boundary
 from simulator.cost.limits import Limits
-from simulator.cost.traffic import Flow, Moved, achieved_rates, flows, home_bytes
+from simulator.cost.traffic import Flow, Moved, achieved_rates, home_bytes
 from simulator.graph.graph import Graph
 from simulator.kernels.types import Kernel
 from simulator.machine.figures import Number
@@ -56,7 +57,7 @@ def flows_of(parts: Sequence[Part], resident_share: Number, *, apart: bool = Fal
     """The flows of every part, of its own kernels only; weights and inputs `apart` where that is asked for."""
     found = []
     for part in parts:
-        for flow in flows(part.work, part.machine, resident_share, apart=apart):
+        for flow in with_boundary(part.work, part.machine, resident_share, apart=apart):
             crossing = flow.crossing if part.here is None else tuple(moved * part.here for moved in flow.crossing)
             found.append(replace(flow, crossing=crossing))
     return tuple(found)

@@ -12,11 +12,11 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.blocks import with_blocks_bytes, with_blocks_s, works_by_blocks
+from simulator.cost.boundary import boundary_home
 from simulator.cost.compute import by_class, by_engine, compute_s
 from simulator.cost.double_buffer import fewest_tiles
 from simulator.cost.energy import arithmetic_j, movement_j, movement_total_j
-from simulator.cost.limits import Limits
+from simulator.cost.limits import Limits, works_by_blocks
 from simulator.cost.parts import Part, flows_of, rates_of
 from simulator.cost.streams import Streamed, streamed
 from simulator.cost.traffic import Flow, Moved, Times, memory_times, moved_bytes
@@ -128,10 +128,17 @@ def traffic_of(
     exposed = by_class(placement, work, lambda engine, _, kind: limits.of(engine).cache_exposed_of(kind))
     shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
 
-    def flows(*, apart: bool) -> tuple[Flow, ...]:
-        return with_blocks_bytes(flows_of(parts, resident, apart=apart), work, limits, placement)
+    by_blocks = works_by_blocks(limits, placement)
 
-    moving = flows(apart=works_by_blocks(limits, placement))
+    def flows(*, apart: bool) -> tuple[Flow, ...]:
+        found = flows_of(parts, resident, apart=apart)
+        if not by_blocks:
+            return found
+        from simulator.cost.blocks import with_blocks_bytes
+
+        return with_blocks_bytes(found, work, limits, placement)
+
+    moving = flows(apart=by_blocks)
     return Traffic(moving, rates_of(parts, limits, bandwidth), shown, lambda: flows(apart=True))
 
 
@@ -159,10 +166,10 @@ def cost_table(
     crossing = link_s(crossed, machine, limits, placement)
     return CostTable(
         work,
-        None if by_blocks else work.alike,
+        None if by_blocks or boundary_home(machine) is not None else work.alike,
         machine,
         placement,
-        compute_s=with_blocks_s(compute_s(work, limits, placement), work, machine, limits, placement),
+        compute_s=_compute_s(work, machine, limits, placement),
         memory_s=times.combined_s(theta),
         overhead_s=work.launches * of_runtime(lambda p: p.kernel_overhead.seconds(machine.clock_hz)),
         overlap=theta,
@@ -175,3 +182,13 @@ def cost_table(
         crossing_s=crossing,
         crossed=crossed,
     )
+
+
+def _compute_s(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
+    """Compute time of every kernel, by blocks where engines work so."""
+    found = compute_s(work, limits, placement)
+    if not works_by_blocks(limits, placement):
+        return found
+    from simulator.cost.blocks import with_blocks_s
+
+    return with_blocks_s(found, work, machine, limits, placement)

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.cost.boundary import boundary_home
 from simulator.cost.parts import Part
 from simulator.cost.traffic import Flow, held_share, memory_times, path, placed_shares
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
@@ -58,14 +59,22 @@ def operands_of(scene: Scene) -> tuple[Operand, ...]:
         for level in path(part_of(scene).machine, weights=touch.role == "weights"):
             crossing[level.id] = touch.bytes * missed * outside
             if level.id in placed:
-                outside -= placed[level.id]
+                outside -= 0.0 if _is_boundary(scene, touch) else placed[level.id]
             else:
                 missed = min(missed, 1.0 - _held(scene, touch, level))
         distance = None if touch.distance_bytes >= GATHERED else touch.distance_bytes
         name = f"{touch.name} (later rounds)" if touch.later else touch.name
         spec = scene.setting.prepared.graph.tensors[touch.name]
         found.append(Operand(name, touch.role, spec.shape, spec.dtype.name, touch.bytes, distance, crossing))
-    return _in_blocks(scene, found) if _is_by_blocks(scene) else tuple(found)
+    apart = boundary_home(part_of(scene).machine) is not None
+    return _in_flows(scene, found) if apart or _is_by_blocks(scene) else tuple(found)
+
+
+def _is_boundary(scene: Scene, touch: Touch) -> bool:
+    """Whether a tensor enters or leaves the network and stays in a memory further out than others."""
+    graph = scene.setting.prepared.graph
+    apart = boundary_home(part_of(scene).machine) is not None
+    return apart and touch.role != "weights" and touch.name in (*graph.inputs, *graph.outputs)
 
 
 def _is_by_blocks(scene: Scene) -> bool:
@@ -73,15 +82,17 @@ def _is_by_blocks(scene: Scene) -> bool:
     return isinstance(scene.engine.shape, BlockNpu) and scene.setting.limits.geometry
 
 
-def _in_blocks(scene: Scene, found: Sequence[Operand]) -> tuple[Operand, ...]:
-    """The operands with what blocks make of them over each level, in proportion to their bytes."""
+def _in_flows(scene: Scene, found: Sequence[Operand]) -> tuple[Operand, ...]:
+    """The operands with what blocks make of their flow over each level, in proportion to their bytes."""
     flows = dict(_flows(scene))
     result = []
     for operand in found:
         crossing = {}
         for level, moved in operand.crossing_bytes.items():
-            own = sum(o.crossing_bytes.get(level, 0.0) for o in found if o.role == operand.role)
-            crossing[level] = moved * _crossing(scene, flows[operand.role], level) / own if own else 0.0
+            alike = [o for o in found if o.role == operand.role]
+            own, whole = sum(o.crossing_bytes.get(level, 0.0) for o in alike), sum(o.bytes for o in alike)
+            share = moved / own if own else operand.bytes / whole if whole else 0.0
+            crossing[level] = share * _crossing(scene, flows[operand.role], level)
         result.append(replace(operand, crossing_bytes=crossing))
     return tuple(result)
 
@@ -137,6 +148,10 @@ def _role_terms(scene: Scene, role: str, own: Sequence[Touch], level: MemoryPara
     if _is_by_blocks(scene):
         moved = Quantity(role, whole, "B") * Quantity("blocks", crossing / whole)
         note = "what blocks read again, bricks pad and bursts round up (simulator/cost/block_npu.py), less what stays on chip"
+        return [term(f"bytes.{level.id}.{role}", f"{role} over {level.id}", "B", moved, crossing, note)]
+    if any(_is_boundary(scene, touch) for touch in own):
+        moved = Quantity(role, whole, "B") * Quantity("share", crossing / whole)
+        note = "inputs and outputs of the network stay in their own memory; less what lies or stays further in"
         return [term(f"bytes.{level.id}.{role}", f"{role} over {level.id}", "B", moved, crossing, note)]
     before, found = _misses(scene, role, own, level)
     outside = _outside(scene, role, level)

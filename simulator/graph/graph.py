@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from simulator.graph.raw import RawTensor
 from simulator.graph.types import Op, Role, TensorSpec
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Graph:
     weight to the tensors of the file it was computed from (itself, if it stands there as it is). `node_count` counts
     the nodes of the file; `notes` say what was assumed. `output_names` are the names of the outputs in the file, where
     inlining gave the tensors others. `dormant` are operators of branches not taken: their weights are part of the model.
+    `bytes_stored` has the int8 tensors of the file, as views that nothing has read.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Graph:
     notes: tuple[str, ...] = ()
     dormant: tuple[Op, ...] = ()
     batch: int = 1
+    bytes_stored: Mapping[str, RawTensor] = field(default_factory=dict)
 
     def inputs_of(self, op: Op) -> tuple[TensorSpec | None, ...]:
         """Input tensors of `op`, None where one is omitted."""

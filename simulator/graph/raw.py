@@ -1,7 +1,7 @@
 """What an ONNX file says, before anything is inferred: nodes, headers of initializers, declared inputs and outputs.
 
-Weights are never read here: `RawTensor.data` is a view into the mapped file (or None where the values lie elsewhere),
-and only `values()` of a small tensor touches it.
+Weights are not read here: `RawTensor.data` is a view into the mapped file (or None where the values lie elsewhere), and
+only `values()` of a small tensor and `byte_counts()` of an 8-bit one touch it.
 """
 
 import math
@@ -15,6 +15,8 @@ from simulator.dtypes import DType
 from simulator.errors import ModelError
 
 SMALL_ELEMENTS = 8192  # larger tensors are never decoded: shape arithmetic does not need them
+LARGE_BYTES = 1 << 28  # larger tensors are not counted either: no machine that asks for counts holds them
+_AT_ONCE = 1 << 20  # bytes counted at once
 
 _NUMPY: Mapping[str, str] = {
     "float32": "<f4", "float64": "<f8", "float16": "<f2", "int8": "i1", "uint8": "u1", "int16": "<i2", "uint16": "<u2",
@@ -58,6 +60,22 @@ class RawTensor:
         if self.data is None or len(self.data) != self.elements * target.itemsize:
             return np.zeros(self.dims, target) if self.elements == 0 else None
         return np.frombuffer(self.data, target).reshape(self.dims)
+
+    def byte_counts(self) -> np.ndarray | None:
+        """How often each value from −128 to 127 occurs in an int8 tensor, shape (256,), float64.
+
+        None of other types, beyond `LARGE_BYTES`, and where the values are not in the file.
+        """
+        if self.dtype is not dtypes.INT8 or self.external or self.elements > LARGE_BYTES:
+            return None
+        if self.numbers is not None and len(self.numbers) == self.elements:
+            return np.bincount(np.array(self.numbers, np.int64) + 128, minlength=256).astype(np.float64)
+        if self.data is None or len(self.data) != self.elements:
+            return None
+        counts = np.zeros(256)
+        for start in range(0, self.elements, _AT_ONCE):
+            counts += np.bincount(np.frombuffer(self.data[start : start + _AT_ONCE], np.uint8), minlength=256)
+        return np.roll(counts, 128)
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,11 +131,11 @@ class Tiles:
 class OutputCycles:
     """Numbers of an `OutputGeometry`."""
 
-    sum: float
-    maximum: float
-    other: float
-    clip: float
-    table: float
+    sum: Number
+    maximum: Number
+    other: Number
+    clip: Number
+    table: Number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

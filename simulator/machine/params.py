@@ -81,6 +81,7 @@ class MemoryParams:
     is_staging: bool
     double_buffer_bytes: Number | None = None
     burst_bytes: Number = 1.0
+    holds_boundary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def machine_of(spec: HardwareSpec) -> Machine:
     clocks = [e.clock.value for e in spec.engines if e.clock]
     defaults = default_energies(spec)
     held = {data for memory in spec.memories for data in memory.holds}
-    home = None if held == {"weights", "activations"} else spec.memories[-1]  # of what no memory says it holds
+    home = None if held >= {"weights", "activations"} else spec.memories[-1]  # of what no memory says it holds
     return Machine(
         id=spec.id,
         engines=tuple(_engine(e, defaults) for e in spec.engines),
@@ -180,7 +181,7 @@ def _memory(memory: Memory, defaults: Mapping[str, float], *, staging: bool) -> 
         memory.latency.seconds(clock) if memory.latency else 0.0,
         energy.read.value if energy else default, (energy.write or energy.read).value if energy else default,
         "weights" in memory.holds, "activations" in memory.holds, staging, _optional(memory.double_buffer),
-        memory.burst.value if memory.burst else 1.0,
+        memory.burst.value if memory.burst else 1.0, "boundary" in memory.holds,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ SCHEMA = 1
 HardwareClass = Literal["cpu", "gpu", "tpu", "npu", "mcu", "fpga"]
 EngineKind = Literal["tensor", "systolic", "simd", "scalar", "npu", "dpu"]
 MemoryKind = Literal["registers", "scratchpad", "cache", "dram", "flash", "link"]
-Data = Literal["weights", "activations"]
+Data = Literal["weights", "activations", "boundary"]
 # names of element types on the compute side, widest last: what a missing rate falls back to, see params.py
 Rate = Literal["int4", "int8", "int16", "fp8", "fp16", "bf16", "tf32", "fp32", "fp64"]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
@@ -134,7 +134,8 @@ class MemoryEnergy(Strict):
 class Memory(Strict):
     """One level of memory, or a link that data is streamed over. Levels are listed from the innermost outward.
 
-    `burst` is the length of a transfer: an engine that works by blocks moves shorter rows in as many bytes.
+    `burst` is the length of a transfer: an engine that works by blocks moves shorter rows in as many bytes. What is the
+    `boundary` of the network, its inputs and outputs, lives with other activations where no memory says that it holds it.
     """
 
     id: Identifier
@@ -163,6 +164,8 @@ class Memory(Strict):
             raise ValueError(f"memory '{self.id}' has a bandwidth per cycle, but no clock")
         if self.achieved is not None and self.achieved.value > 1:
             raise ValueError(f"memory '{self.id}': achieved is above 1")
+        if "boundary" in self.holds and "activations" not in self.holds:
+            raise ValueError(f"memory '{self.id}' holds the network's inputs and outputs (boundary), but no activations")
         if self.double_buffer and self.capacity and self.double_buffer.value > self.capacity.value:
             raise ValueError(f"memory '{self.id}': double_buffer is larger than its capacity")
         return self
@@ -228,6 +231,8 @@ class HardwareSpec(Strict):
             *_duplicates("engine", [e.id for e in self.engines]),
             *_duplicates("memory", [m.id for m in self.memories]),
         ]
+        if sum("boundary" in m.holds for m in self.memories) > 1:
+            faults.append("two memories hold the network's inputs and outputs (boundary)")
         for path, figure in self.figures():
             if figure.source is not None and figure.source not in self.sources:
                 faults.append(f"{path}: source '{figure.source}' is not under 'sources'")

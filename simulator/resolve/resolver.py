@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from simulator.dtypes import SEQUENCE, UNDEFINED
+from simulator.dtypes import INT8, SEQUENCE, UNDEFINED
 from simulator.errors import ModelError, ShapeError, UnknownOperatorError, did_you_mean
 from simulator.graph.graph import Coverage, Graph
 from simulator.graph.raw import SMALL_ELEMENTS, AttrRef, RawFunction, RawGraph, RawModel, RawNode, RawTensor
@@ -311,6 +311,7 @@ class Resolver:
             self.raw.name, self.raw.opset, ops, self.tensors, self.inputs, self.outputs,
             tuple(v.name for v in self.raw.graph.outputs), values, self.stored, frozenset(self.initializers),
             self.node_count, coverage, tuple(dict.fromkeys(self.notes)), tuple(self.dormant), self.batch,
+            {name: header for name, header in self._headers.items() if header.dtype is INT8},
         )  # fmt: skip
 
     def _mark_state(self, ops: Sequence[Op]) -> None:

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from support.strategies import block_machines, machines, networks, runtimes
+from pydantic import TypeAdapter
+from support.strategies import block_geometries, block_machines, machines, networks, runtimes
 
 from simulator.cost.bound import bound_s
 from simulator.cost.limits import limits_of
 from simulator.cost.table import CostTable, cost_table
 from simulator.errors import PrecisionError
 from simulator.estimator import estimate, prepare, totals
+from simulator.machine.geometry import BlockNpu, Geometry, OutputCycles, shape_of
 from simulator.machine.params import EngineParams, Machine, MemoryParams, machine_of
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
@@ -145,6 +147,45 @@ def test_engines_that_work_by_blocks(
     network: Model, machine: dict[str, Any], software: RuntimeSpec, factors: list[float]
 ) -> None:
     assert_rows_equal(network, HardwareSpec.model_validate(machine), software, frozenset(ALL), factors)
+
+
+def column_of(shapes: list[BlockNpu]) -> BlockNpu:
+    """Geometries as one whose numbers are columns of design points."""
+
+    def column(numbers: list[float]) -> np.ndarray:
+        return np.array(numbers, float)[:, np.newaxis]
+
+    output = {f.name: column([getattr(s.output, f.name) for s in shapes]) for f in fields(OutputCycles)}
+    own = {f.name: column([getattr(s, f.name) for s in shapes]) for f in fields(BlockNpu) if f.name != "output"}
+    return BlockNpu(**own, output=OutputCycles(**output))
+
+
+def shaped(machine: Machine, shape: BlockNpu) -> Machine:
+    return replace(machine, engines=tuple(replace(e, shape=shape) for e in machine.engines))
+
+
+@few
+@given(
+    networks(most=6), block_machines(energy=True), runtimes(), st.sampled_from(sorted(POLICIES)),
+    st.sampled_from([None, "int8"]), st.lists(block_geometries(), min_size=1, max_size=4), st.integers(0, 3),
+)  # fmt: skip
+def test_geometry_of_blocks_swept(
+    network: Model, machine: dict[str, Any], software: RuntimeSpec, policy: str, precision: str | None,
+    geometries: list[dict[str, Any]], again: int,
+) -> None:  # fmt: skip
+    """Ublocks, banks, granules and output stages as columns, one geometry maybe twice."""
+    adapter: TypeAdapter[Geometry] = TypeAdapter(Geometry)
+    shapes = [shape for g in geometries if isinstance(shape := shape_of(adapter.validate_python(g)), BlockNpu)]
+    shapes.append(shapes[again % len(shapes)])
+    base = machine_of(HardwareSpec.model_validate(machine))
+    prepared = prepare(network, precision, software.fusion)
+    many = totals(prepared, shaped(base, column_of(shapes)), software, policy)
+    for row, shape in enumerate(shapes):
+        one = totals(prepared, shaped(base, shape), software, policy)
+        assert np.broadcast_to(many.latency_s, len(shapes))[row] == one.latency_s
+        assert (many.energy_j is None) == (one.energy_j is None)
+        if one.energy_j is not None:
+            assert np.broadcast_to(many.energy_j, len(shapes))[row] == one.energy_j
 
 
 @pytest.mark.parametrize("field", ALL)

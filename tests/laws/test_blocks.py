@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.graphs import loaded, model, node, value, weight
+from onnx import numpy_helper
+from support.graphs import INT8, loaded, model, node, value, weight
 from support.strategies import block_machines, networks, runtimes
 
 from simulator.api import estimate as catalogue_estimate
@@ -48,10 +49,12 @@ def test_more_clock_is_never_slower(
 
 
 @few
-@given(networks(), block_machines(), runtimes())
-def test_between_the_bound_and_no_overlap(network: Model, machine: dict[str, Any], software: RuntimeSpec) -> None:
+@given(networks(), block_machines(), runtimes(), st.sampled_from([None, "int8"]))
+def test_between_the_bound_and_no_overlap(
+    network: Model, machine: dict[str, Any], software: RuntimeSpec, precision: str | None
+) -> None:
     spec = HardwareSpec.model_validate(machine)
-    found = [estimate(network, spec, software, overlap=policy) for policy in CHAIN]
+    found = [estimate(network, spec, software, overlap=policy, precision=precision) for policy in CHAIN]
     assert found[0].bound_latency_s <= found[0].latency_s * ROUNDING
     assert all(less.latency_s <= more.latency_s * ROUNDING for less, more in pairwise(found))
 
@@ -99,15 +102,76 @@ def test_sixteen_bits_take_two_cycles_for_one() -> None:
     assert blocks._cycles_per_s(shape, "int8") == 2 * blocks._cycles_per_s(shape, "int16") == 500e6
 
 
+# ---- encoded weights --------------------------------------------------------------------------------------------------
+
+
+def quantized(values: np.ndarray | None) -> Model:
+    """An image through a 3 × 3 convolution of int8 weights (64, 32, 3, 3), whose values may be nowhere."""
+    weights = weight("w", 64, 32, 3, 3, dtype=INT8) if values is None else numpy_helper.from_array(values.astype(np.int8), "w")
+    inputs = [value("x", 1, 32, 16, 16, dtype=INT8)]
+    return loaded(model([node("ConvInteger", "x w", "y", pads=[1, 1, 1, 1])], inputs, ["y"], [weights]))
+
+
+def weights_bytes(network: Model, machine: str = "ethos_u55_128") -> float:
+    est = catalogue_estimate(network, machine)
+    return float(est.cost.bytes_by_level[est.hardware.memories[-1].id].sum())
+
+
+SPREAD = (np.arange(64 * 32 * 9).reshape(64, 32, 3, 3) * 7919 % 255) - 127
+
+
+def test_weights_are_read_encoded() -> None:
+    """2,304 B of weights for 8 channels; 10 B a channel of bias and scale, headers and alignment."""
+    unknown = weights_bytes(quantized(None))
+    assert unknown == 64 * 32 * 9 + 64 * 10 + 16
+    assert weights_bytes(quantized(SPREAD)) == pytest.approx(unknown, rel=0.01)
+
+
+def test_zeros_are_hardly_read() -> None:
+    some = np.where(np.arange(64 * 32 * 9).reshape(SPREAD.shape) % 16 == 0, SPREAD, 0)
+    none = weights_bytes(quantized(np.zeros(SPREAD.shape)))
+    assert none < weights_bytes(quantized(some)) < weights_bytes(quantized(SPREAD)) / 4
+    assert none == 64 * 10 + 16
+
+
+def test_other_machines_read_them_plain() -> None:
+    assert weights_bytes(quantized(np.zeros(SPREAD.shape)), "stm32h743") >= SPREAD.size
+
+
+@pytest.mark.parametrize("values", [None, SPREAD, np.zeros(SPREAD.shape)], ids=["unknown", "spread", "zeros"])
+@pytest.mark.parametrize("machine", MACHINES)
+def test_encoded_weights_are_above_their_bound(values: np.ndarray | None, machine: str) -> None:
+    est = catalogue_estimate(quantized(values), machine, overlap="full")
+    assert est.bound_latency_s <= est.latency_s
+
+
+def test_it_is_said_what_is_not_known() -> None:
+    unknown, known = (catalogue_estimate(quantized(v), "ethos_u55_128") for v in (None, SPREAD))
+    said = "the values of the weights of 1 kernel are not known: taken as incompressible when encoded"
+    assert said in unknown.warnings
+    assert not any("incompressible" in warning for warning in known.warnings)
+
+
+def test_dilation_is_that_of_the_hardware() -> None:
+    """4 is 2 of a kernel of 5 × 5, which the array goes through tap by tap."""
+    found = []
+    for kernel, dilation in ((3, 4), (5, 2)):
+        weights, pads = weight("w", 32, 32, kernel, kernel), [4] * 4
+        convolution = node("Conv", "x w", "y", dilations=[dilation] * 2, pads=pads)
+        network = loaded(model([convolution], [value("x", 1, 32, 40, 40)], ["y"], [weights]))
+        found.append(catalogue_estimate(network, "ethos_u55_128", precision="int8").cost.compute_s)
+    assert found[0].tolist() == found[1].tolist()
+
+
 def test_blocks_are_chosen_once_for_a_sweep() -> None:
     """They depend on shapes and geometry, not on bandwidths."""
     machine, software = machine_of(load_hardware("ethos_u55_128")), load_runtime("ethosu")
     work = prepare(load_model("resnet8"), "int8", software.fusion).work
     limits = limits_of(software, machine)
-    blocks.plan_of.cache_clear()
+    blocks._plan.cache_clear()
     for factor in np.linspace(1, 2, 5):
         near, far = machine.memories
         faster = replace(near, read_bytes_per_s=near.read_bytes_per_s * factor)
         swept = replace(machine, memories=(faster, far))
         cost_table(work, swept, limits, place(work, swept, limits.profiles))
-    assert blocks.plan_of.cache_info().misses == 1
+    assert blocks._plan.cache_info().misses == 1

@@ -8,6 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.strategies import hardware_dicts, machines, networks, runtime_dicts, runtimes
 
+from simulator.api import estimate as catalogue_estimate
+from simulator.api import load_model
 from simulator.estimator import estimate
 from simulator.explanation.layer import explain_layer
 from simulator.explanation.reasons import Case, reasons_of
@@ -122,6 +124,15 @@ def shaped(draw: st.DrawFn) -> tuple[HardwareSpec, RuntimeSpec]:
 def test_on_engines_of_every_shape(network: Model, both: tuple[HardwareSpec, RuntimeSpec], data: st.DataObject) -> None:
     est = estimate(network, *both)
     checked(est, one_of(est, data))
+
+
+@pytest.mark.parametrize("machine", ["ethos_u55_128", "ethos_u65_512"])
+@pytest.mark.parametrize("network", ["mobilenet_v1_025_vww", "mobilenet_v3_small"])
+def test_on_engines_that_work_by_blocks(network: str, machine: str) -> None:
+    """Inputs and outputs of the network in DRAM (U65), weights encoded, and kernels without a block form."""
+    est = catalogue_estimate(load_model(network), machine, precision="int8")
+    for index in range(len(est.work)):
+        checked(est, index)
 
 
 @few

@@ -10,13 +10,9 @@ Not answered by formulas of one operator: rows of "sram_used" (memory plan).
 
 Then the same networks as recipes of the zoo, estimated on the machines of the catalogue: layers, shapes and fusion come
 from the graph, no figure from the lists above. Kernels are held against Vela's operators to the cycle, totals against its
-cycles_total within the 25 % that the rows ask. Two differences are known and taken out:
-
-* Vela encodes weights, here they are plain bytes: 0.8 to 3.0 times as many (keyword spotting, visual wake words). The
-  memory that holds them is made as much faster.
-* Vela leaves inputs and outputs of the network in DRAM on U65, here all activations are in SRAM: 12 cycles of latency or
-  more on the first and last kernel, and bursts of 128 bytes for the rows of 8 bytes that the first layer of visual wake
-  words reads (29,000 cycles). There the cycles of the NPU are the measure of all.
+cycles_total within the 25 % that the rows ask. One difference is known and taken out: Vela encodes weights by their values,
+which recipes have not. As incompressible they are 1.0 to 3.2 times as many bytes (visual wake words), so the flash of U55 is
+made as much faster; the DRAM of U65 stays as it is. `test_ethosu_weights.py` has the share of the values.
 """
 
 from dataclasses import replace
@@ -304,9 +300,57 @@ def test_large_input_in_dram_is_read_in_bursts() -> None:
     assert parts("vww_96_int8", "U65_512")["far"][0] == 44064
 
 
+@pytest.mark.parametrize("config", ["U65_256", "U65_512"])
+def test_estimated_input_in_dram_is_read_in_bursts(config: str) -> None:
+    """As in the list: the bytes of the first kernel of visual wake words over DRAM, weights apart."""
+    est = of_the_zoo("vww_96_int8", config)
+    inputs = est.cost.moving[1]
+    assert [level.id for level in inputs.levels] == ["sram", "dram"]
+    assert inputs.crossing[1].tolist() == [12 * parts("vww_96_int8", config)["far"][0], *[0.0] * (len(est.work) - 1)]
+
+
 def test_first_convolution_of_stride_two_is_folded() -> None:
     assert npu_model.folded_kernel_w(1.0) == 2  # 3 × 3 on 96 columns
     assert npu_model.folded_kernel_w(2.0) == 3  # 10 × 4 on 10 columns
+
+
+# Vela 4.2.0's find_block_config, measure_cycle_cost and measure_element_access of single convolutions on 33 × 33 maps with
+# bricks in SRAM: kind, channels in and out, kernel, dilation; rows, columns, channels of the output block, cycles, bytes read
+DILATED = [
+    ("U55_128", "dense", 64, 3, 2, [5, 12, 16], 364270, 774144),
+    ("U55_128", "dense", 24, 3, 2, [5, 12, 16], 91534, 193536),
+    ("U55_128", "depthwise", 96, 3, 2, [8, 8, 16], 115712, 345600),
+    ("U55_128", "dense", 64, 5, 2, [5, 8, 16], 1122308, 1720320),
+    ("U55_128", "dense", 64, 7, 1, [6, 10, 16], 2264158, 1179648),
+    ("U65_512", "dense", 64, 3, 2, [10, 12, 16], 104438, 688128),
+    ("U65_512", "dense", 24, 3, 2, [10, 12, 16], 26380, 172032),
+    ("U65_512", "depthwise", 96, 3, 2, [12, 12, 16], 23624, 221184),
+    ("U65_512", "dense", 64, 5, 2, [10, 12, 16], 289786, 1105920),
+    ("U65_512", "dense", 64, 7, 1, [10, 12, 16], 567670, 884736),
+]
+
+
+@pytest.mark.parametrize(("config", "kind", "channels", "kernel", "dilation", "sides", "cycles", "read_bytes"), DILATED)
+def test_dilated_convolutions(
+    config: str, kind: str, channels: int, kernel: int, dilation: int, sides: list[int], cycles: int, read_bytes: int
+) -> None:
+    """Exact."""
+    size = (33, 33, channels)
+    apart = np.array([float(dilation)])
+    op = columns([Layer(kind, size, size, (kernel, kernel, 1, 1), RELU)], config)
+    op = replace(op, dilation_h=apart, dilation_w=apart, ifm_linear=np.array([False]))
+    npu, sram = machine(config), ports(op, config).ofm
+    block = npu_model.choose_block(op, npu)
+    assert [block.ofm_h.item(), block.ofm_w.item(), block.ofm_c.item()] == sides
+    assert npu_model.npu_cycles(op, npu, block, sram, sram, sram).tolist() == [cycles]
+    assert npu_model.input_bytes(op, block, sram).tolist() == [read_bytes]
+
+
+@pytest.mark.parametrize(("dilation", "kernel", "by_hardware"), [(1, 3, 1), (2, 3, 2), (3, 7, 1), (4, 5, 2), (6, 7, 2)])
+def test_dilation_beyond_two_spreads_the_kernel(dilation: int, kernel: int, by_hardware: int) -> None:
+    """3 × 3; Vela's fixup_dilation_gt2."""
+    found = npu_model.hardware_kernel(np.array([3.0]), np.array([float(dilation)]))
+    assert [side.item() for side in found] == [kernel, by_hardware]
 
 
 def test_many_machines_as_one_by_one() -> None:
@@ -336,13 +380,15 @@ RECIPES = {
 
 
 def of_the_zoo(network: str, config: str) -> Estimate:
-    """With weights that load as fast as Vela's encoded ones."""
+    """With weights that load from flash as fast as Vela's encoded ones."""
     model, spec = load_model(RECIPES[network]), load_hardware(f"ethos_{config.lower()}")
-    plain = estimate(model, spec, precision="int8").work.weight_bytes.sum()
-    encoded = sum(layer.encoded_bytes for layer in NETWORKS[network])
     near, far = spec.memories
+    if far.kind != "flash":
+        return estimate(model, spec, precision="int8", overlap="prefetch")
+    weights = next(flow for flow in estimate(model, spec, precision="int8").cost.moving if flow.weights)
+    encoded = sum(layer.encoded_bytes for layer in NETWORKS[network])
     assert far.bandwidth is not None
-    faster = replace(far.bandwidth, value=far.bandwidth.value * plain / encoded)
+    faster = replace(far.bandwidth, value=far.bandwidth.value * float(weights.crossing[-1].sum()) / encoded)
     scaled = spec.model_copy(update={"memories": (near, far.model_copy(update={"bandwidth": faster}))})
     return estimate(model, scaled, precision="int8", overlap="prefetch")
 
@@ -353,22 +399,24 @@ def hertz(est: Estimate) -> float:
     return clock_hz
 
 
-@pytest.mark.parametrize(("row", "network", "config", "cycles", "npu"), [(r, n, c, cy, npu) for r, n, c, _, cy, npu in ROWS])
-def test_estimates(row: int, network: str, config: str, cycles: float, npu: float) -> None:
+@pytest.mark.parametrize(("row", "network", "config", "cycles"), [(r, n, c, cy) for r, n, c, _, cy, _ in ROWS])
+def test_estimates(row: int, network: str, config: str, cycles: float) -> None:
     """Rows ethosu_vela-002, 006, …, ± 25 %; without what an inference pays once, which Vela does not count."""
     est = of_the_zoo(network, config)
-    expected = npu if network == "vww_96_int8" and config.startswith("U65") else cycles
-    assert est.kernel_s.sum() * hertz(est) == pytest.approx(expected, rel=0.25), f"ethosu_vela-{row + 1:03}"
+    assert est.kernel_s.sum() * hertz(est) == pytest.approx(cycles, rel=0.25), f"ethosu_vela-{row + 1:03}"
 
 
 @pytest.mark.parametrize(("network", "config"), [row[1:3] for row in ROWS])
 def test_kernels_of_the_graph_are_the_operators_of_the_list(network: str, config: str) -> None:
-    """To the cycle, which Vela rounds; not those that read DRAM on U65. The list ends with a maximum of the softmax."""
+    """To the cycle, which Vela rounds; not the last on U65, whose output Vela writes with half the latency of a read.
+
+    The list ends with a maximum of the softmax.
+    """
     est = of_the_zoo(network, config)
     listed = parts(network, config)["alone"][[layer.kind != "maxpool" for layer in NETWORKS[network]]]
     found = est.cost.compute_s * hertz(est)
-    inner = slice(1, -1) if config.startswith("U65") else slice(None)
-    assert found[inner] == pytest.approx(listed[inner], abs=1)
+    same = slice(None, -1 if config.startswith("U65") else None)
+    assert found[same] == pytest.approx(listed[same], abs=1)
 
 
 @pytest.mark.parametrize(("network", "config"), [row[1:3] for row in ROWS if row[2].startswith("U55")])

@@ -90,7 +90,7 @@ def memories(draw: st.DrawFn, *, energy: bool = False) -> list[dict[str, Any]]:
     for index, kind in enumerate([*inner, draw(st.sampled_from(["dram", "flash"]))]):
         outermost = index == len(inner)
         holds = (
-            ["weights", "activations"]
+            ["weights", "activations", *draw(st.sampled_from([[], ["boundary"]]))]
             if outermost
             else draw(st.sampled_from([[], ["activations"], ["weights"], ["weights", "activations"]]))
         )

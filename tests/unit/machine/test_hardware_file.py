@@ -97,7 +97,7 @@ def test_a_handful_of_lines_is_enough(tmp_path: Path) -> None:
         (
             "[activations]",
             "[activation]",
-            "demo.yaml:15: memories.0.holds.0: 'activation' is none of weights, activations; did you mean 'activations'?",
+            "demo.yaml:15: memories.0.holds.0: 'activation' is none of weights, activations, boundary; did you mean",
         ),
         ("id: demo", "id: Demo Board", "demo.yaml:2: id: "),
         ("    kind: dram\n", "", "demo.yaml:16: memories.1.kind: is missing"),
