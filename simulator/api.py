@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from simulator.estimator import estimate as _estimate
 from simulator.io.hardware_reader import load_runtime, load_spec
 from simulator.io.onnx_reader import parse_model, read_onnx
-from simulator.machine.params import machine_of
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.resolve.dims import DimOptions
@@ -135,7 +134,7 @@ def plan(
     patches: tuple[tuple[int, int], int] | None = None,
     alignment_bytes: int = 16,
 ) -> "MemoryPlan":
-    """Lifetimes, peaks and addresses of the activations of an estimated network.
+    """Lifetimes, peaks and addresses of the activations of an estimated network, for each memory that engines share.
 
     Args:
         est: an estimate: its kernels, precision and machine are planned for.
@@ -150,7 +149,7 @@ def plan(
 
     options = PlanOptions(alignment_bytes, reorder, patches)
     weights = est.work.footprint.weight_bytes
-    return plan_memory(est.prepared.graph, est.prepared.kernels, machine_of(est.hardware), weights, options)
+    return plan_memory(est.prepared.graph, est.prepared.kernels, est.cost.machine, weights, options, est.cost.placement)
 
 
 def battery_life(est: Estimate, battery: str, rate: str) -> BatteryLife:
