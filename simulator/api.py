@@ -115,8 +115,9 @@ def explain(est: Estimate, layer: str | None = None) -> "LayerExplanation | RunE
 
     Args:
         est: an estimate.
-        layer: a kernel: its name, that of an ONNX node in it, or a part of either that only one has; None for the whole
-            run, with the reasons why it takes longer than the bound.
+        layer: a kernel: its name, that of an ONNX node in it, or a part of either that only one has; its number counted
+            from 1 (`12`), or `NAME#2`, the second so called; None for the whole run, with the reasons why it takes longer
+            than the bound.
 
     Raises:
         UsageError: no kernel is called so, or several are.
