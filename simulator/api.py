@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from simulator.estimator import estimate as _estimate
 from simulator.io.hardware_reader import load_runtime, load_spec
 from simulator.io.onnx_reader import parse_model, read_onnx
-from simulator.machine.params import machine_of
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.resolve.dims import DimOptions
@@ -116,8 +115,9 @@ def explain(est: Estimate, layer: str | None = None) -> "LayerExplanation | RunE
 
     Args:
         est: an estimate.
-        layer: a kernel: its name, that of an ONNX node in it, or a part of either that only one has; None for the whole
-            run, with the reasons why it takes longer than the bound.
+        layer: a kernel: its name, that of an ONNX node in it, or a part of either that only one has; its number counted
+            from 1 (`12`), or `NAME#2`, the second so called; None for the whole run, with the reasons why it takes longer
+            than the bound.
 
     Raises:
         UsageError: no kernel is called so, or several are.
@@ -135,7 +135,7 @@ def plan(
     patches: tuple[tuple[int, int], int] | None = None,
     alignment_bytes: int = 16,
 ) -> "MemoryPlan":
-    """Lifetimes, peaks and addresses of the activations of an estimated network.
+    """Lifetimes, peaks and addresses of the activations of an estimated network, for each memory that engines share.
 
     Args:
         est: an estimate: its kernels, precision and machine are planned for.
@@ -150,7 +150,7 @@ def plan(
 
     options = PlanOptions(alignment_bytes, reorder, patches)
     weights = est.work.footprint.weight_bytes
-    return plan_memory(est.prepared.graph, est.prepared.kernels, machine_of(est.hardware), weights, options)
+    return plan_memory(est.prepared.graph, est.prepared.kernels, est.cost.machine, weights, options, est.cost.placement)
 
 
 def battery_life(est: Estimate, battery: str, rate: str) -> BatteryLife:

@@ -24,8 +24,12 @@ class Format(StrEnum):
 
 Layer = Annotated[
     str | None,
-    typer.Option("--layer", metavar="NAME", help="A kernel: its name, an ONNX node's, or a part of one; default: the whole run"),
-]
+    typer.Option(
+        "--layer", metavar="NAME",
+        help="A kernel: its name, an ONNX node's, or a part of one; its number: 12; or NAME#2, the second that matches. "
+        "Default: the whole run",
+    ),
+]  # fmt: skip
 
 
 def explain(

@@ -26,12 +26,13 @@ def list_() -> None:
 
 @app.command()
 def show(hw: HardwareArgument) -> None:
-    """Show every figure of a machine, with its source."""
+    """Show a machine: engines, memories, runtime, every figure with its source, and what stands in for missing ones."""
     from simulator import api
-    from simulator.report.catalogue import show_hardware
+    from simulator.io.hardware_reader import load_runtime
+    from simulator.report.machine import show_hardware
 
-    out = console()
-    out.print(show_hardware(api.load_hardware(hw)))
+    out, spec = console(), api.load_hardware(hw)
+    out.print(show_hardware(spec, load_runtime(spec.runtime or "ideal"), out.width))
 
 
 @app.command()

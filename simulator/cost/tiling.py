@@ -7,6 +7,8 @@ A matrix that stays is read once, a tile of it at a time, while the other two pa
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,34 +62,57 @@ def output_tiled_words(m: Number, n: Number, k: Number, tile_m: Number, tile_n: 
     return np.asarray(m * n * k * (1.0 / tile_m + 1.0 / tile_n) + m * n)
 
 
-def output_stationary_words(
+@dataclass(frozen=True)
+class Dataflow:
+    """One order of a product's loops: a tile of `stationary` stays while the others pass; `words` is its traffic.
+
+    Beyond once each, A is read n/bn − 1 times again, B m/bm − 1 times, and C's partial sums are written and read again
+    k/bk − 1 times: `tile_m`, `tile_n`, `tile_k` are bm, bn, bk, the whole dimension where nothing is repeated along it.
+    The tile takes up `room_words` together with a row and a column beside it; where both its dimensions are free, the
+    first is to the second as `ratio` (outputs bm : bn, weights bk : bn, inputs bk : bm).
+    """
+
+    stationary: Literal["outputs", "weights", "inputs"]
+    words: Array
+    tile_m: Number
+    tile_n: Number
+    tile_k: Number
+    room_words: Number
+    ratio: Number
+
+
+def output_stationary(
     m: Number, n: Number, k: Number, groups: Number, capacity_words: Number, input_words: Number | None = None
-) -> Array:
+) -> Dataflow:
     """Q = groups · (input · n/bn + k·n · m/bm + m·n): a tile of C stays until its sum is done.
 
     bm/bn = m·k/input where both are free, √(S·R) and √(S/R); a dimension that fits gives its room to the other.
     Source: SCIENCE 3; meets the bounds above up to the tile's border.
     """
     fed = _input_words(m, k, input_words)
-    tile_n, tile_m = _tiles(n, m, m * k / np.maximum(fed, 1.0), capacity_words)
-    return np.asarray(groups * fed * n / tile_n + groups * k * n * m / tile_m + groups * m * n)
+    ratio = m * k / np.maximum(fed, 1.0)
+    tile_n, tile_m = _tiles(n, m, ratio, capacity_words)
+    words = np.asarray(groups * fed * n / tile_n + groups * k * n * m / tile_m + groups * m * n)
+    return Dataflow("outputs", words, tile_m, tile_n, k, capacity_words, ratio)
 
 
-def weight_stationary_words(
+def weight_stationary(
     m: Number, n: Number, k: Number, groups: Number, capacity_words: Number, input_words: Number | None = None
-) -> Array:
+) -> Dataflow:
     """Q = groups · (k·n + input · n/bn + m·n · (2k/bk − 1)): a tile of B stays while A and the partial sums pass.
 
     bk/bn = 2·m·k/input where both are free: a partial sum is written and read again. Source: SCIENCE 3.
     """
     fed = _input_words(m, k, input_words)
-    tile_n, tile_k = _tiles(n, k, 2.0 * m * k / np.maximum(fed, 1.0), capacity_words)
-    return np.asarray(groups * fed * n / tile_n + 2.0 * groups * m * n * k / tile_k + groups * (k * n - m * n))
+    ratio = 2.0 * m * k / np.maximum(fed, 1.0)
+    tile_n, tile_k = _tiles(n, k, ratio, capacity_words)
+    words = np.asarray(groups * fed * n / tile_n + 2.0 * groups * m * n * k / tile_k + groups * (k * n - m * n))
+    return Dataflow("weights", words, m, tile_n, tile_k, capacity_words, ratio)
 
 
-def input_stationary_words(
+def input_stationary(
     m: Number, n: Number, k: Number, groups: Number, capacity_words: Number, input_words: Number | None = None
-) -> Array:
+) -> Dataflow:
     """Q = groups · (input + k·n · m/bm + m·n · (2k/bk − 1)): a tile of A stays while B and the partial sums pass.
 
     A convolution keeps input/(m·k) words for an element of the tile. Source: SCIENCE 3.
@@ -95,7 +120,16 @@ def input_stationary_words(
     fed = _input_words(m, k, input_words)
     room = capacity_words * np.maximum(m * k / np.maximum(fed, 1.0), 1.0)
     tile_m, tile_k = _tiles(m, k, 2.0, room)
-    return np.asarray(groups * k * n * m / tile_m + 2.0 * groups * m * n * k / tile_k + groups * (fed - m * n))
+    words = np.asarray(groups * k * n * m / tile_m + 2.0 * groups * m * n * k / tile_k + groups * (fed - m * n))
+    return Dataflow("inputs", words, tile_m, n, tile_k, room, 2.0)
+
+
+def dataflows(
+    m: Number, n: Number, k: Number, groups: Number, capacity_words: Number, input_words: Number | None = None
+) -> tuple[Dataflow, Dataflow, Dataflow]:
+    """Output, weight and input stationary; the one of least words is taken, the first of equals."""
+    arguments = (m, n, k, groups, capacity_words, input_words)
+    return output_stationary(*arguments), weight_stationary(*arguments), input_stationary(*arguments)
 
 
 def gemm_words(
@@ -106,9 +140,8 @@ def gemm_words(
     Never rises with capacity; never below `compulsory_words` nor the bounds; the floor once an operand fits on chip with
     a row of each other one beside it. 0 without a product.
     """
-    arguments = (m, n, k, groups, capacity_words, input_words)
-    least = np.minimum(output_stationary_words(*arguments), weight_stationary_words(*arguments))
-    return np.minimum(least, input_stationary_words(*arguments))
+    outputs, weights, inputs = dataflows(m, n, k, groups, capacity_words, input_words)
+    return np.minimum(np.minimum(outputs.words, weights.words), inputs.words)
 
 
 def _input_words(m: Number, k: Number, input_words: Number | None) -> Number:
@@ -139,15 +172,20 @@ def standard_attention_words(queries: Number, keys: Number, head_dim: Number, he
     return np.asarray(heads * (2.0 * queries * head_dim + 4.0 * queries * keys) + kv_heads * 2.0 * keys * head_dim)
 
 
+def flash_rows(head_dim: Number, capacity_words: Number) -> Array:
+    """⌊S/4d⌋ rows of queries to a block, at least 1: a quarter each for Q, K, V and O. Source: Dao et al. 2022."""
+    return np.maximum(np.floor(capacity_words / (4.0 * head_dim)), 1.0)
+
+
 def flash_attention_words(
     queries: Number, keys: Number, head_dim: Number, heads: Number, kv_heads: Number, capacity_words: Number
 ) -> Array:
-    """Q = heads · 2·Nq·d + kv_heads · 2·Nk·d · ⌈Nq / ⌊S/4d⌋⌉: K and V are read again for every block of S/4d query rows.
+    """Q = heads · 2·Nq·d + kv_heads · 2·Nk·d · ⌈Nq / ⌊S/4d⌋⌉: K and V are read for every block of S/4d query rows.
 
-    Θ(N²d²/S). Validity: heads that share keys run beside each other; at least one row fits. Source: Dao et al. 2022.
+    Θ(N²d²/S), K and V once where all rows fit. Validity: heads that share keys run beside each other; at least one row
+    fits. Source: Dao et al. 2022.
     """
-    rows = np.maximum(np.floor(capacity_words / (4.0 * head_dim)), 1.0)
-    passes = np.ceil(queries / rows)
+    passes = np.maximum(np.ceil(queries / flash_rows(head_dim, capacity_words)), 1.0)
     return np.asarray(heads * 2.0 * queries * head_dim + kv_heads * 2.0 * keys * head_dim * passes)
 
 

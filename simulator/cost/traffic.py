@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.limits import Limits
-from simulator.cost.tiling import compulsory_words, flash_attention_words, gemm_words
+from simulator.cost.tiling import Dataflow, compulsory_words, dataflows, flash_attention_words, gemm_words
 from simulator.machine.figures import Number
 from simulator.machine.params import Machine, MemoryParams
 from simulator.ops.work import CONVOLUTIONS, Kind
@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 Moved = Mapping[str, tuple[Array, Array]]  # memory id → bytes read, bytes written, each (..., n_kernels)
 _ROOMY = 1e29  # bytes: room for all but rows that no run touches twice
 _LARGE = 4_000_000  # entries of a table of distances by kernels: beyond it, one machine after another
-_TILED = CONVOLUTIONS | {Kind.GEMM, Kind.BATCHED_GEMM}
+TILED = CONVOLUTIONS | {Kind.GEMM, Kind.BATCHED_GEMM}
 
 
 @dataclass(frozen=True)
@@ -222,15 +222,22 @@ def _by_kernel(count: int, touches: Touches, missed: Array, which: NDArray[np.in
 
 def _reread(work: WorkTable, machine: Machine) -> Flow:
     """What kernels read again because their tiles must fit the memories further in; it crosses these on its way."""
-    levels = tuple(m for m in path(machine, weights=False) if m in path(machine, weights=True))
-    crossing: list[Array] = []
-    inside: Number = np.inf
-    for level in levels:
-        crossing.append(reread_bytes(work, inside))
-        inside = level.capacity_bytes if inside is np.inf else np.maximum(inside, level.capacity_bytes)
+    levels = tiled_levels(machine)
+    crossing = [reread_bytes(work, inside) for _, inside in levels]
     for place in reversed(range(len(crossing) - 1)):
         crossing[place] = np.maximum(crossing[place], crossing[place + 1])
-    return Flow(levels, tuple(crossing))
+    return Flow(tuple(level for level, _ in levels), tuple(crossing))
+
+
+def tiled_levels(machine: Machine) -> list[tuple[MemoryParams, Number]]:
+    """Levels that weights and activations cross alike, each with the bytes that tiles must fit to spare it."""
+    found: list[tuple[MemoryParams, Number]] = []
+    inside: Number = np.inf
+    for level in path(machine, weights=False):
+        if level in path(machine, weights=True):
+            found.append((level, inside))
+            inside = level.capacity_bytes if inside is np.inf else np.maximum(inside, level.capacity_bytes)
+    return found
 
 
 def reread_bytes(work: WorkTable, capacity_bytes: Number) -> Array:
@@ -252,10 +259,17 @@ def reread_bytes(work: WorkTable, capacity_bytes: Number) -> Array:
     heads = (rows[0], rows[1], rows[2], rows[3], rows[3])
     scores = flash_attention_words(*heads, words) - flash_attention_words(*heads, np.inf)
     kinds = [work.kinds[i] for i in large]
-    extra = np.where([kind in _TILED for kind in kinds], products, 0.0)
+    extra = np.where([kind in TILED for kind in kinds], products, 0.0)
     extra = np.where([kind is Kind.ATTENTION for kind in kinds], scores, extra)
     result[..., large] = np.maximum(extra, 0.0) * work.element_bytes[large]
     return result
+
+
+def tiles_of(work: WorkTable, row: int, capacity_bytes: Number) -> Dataflow:
+    """The dataflow that `reread_bytes` takes for the product of one kernel."""
+    m, n, k, groups = work.gemm[row]
+    found = dataflows(m, n, k, groups, capacity_bytes / work.element_bytes[row], work.input_words[row])
+    return min(found, key=lambda flow: float(np.min(flow.words)))
 
 
 # ---- time -------------------------------------------------------------------------------------------------------------

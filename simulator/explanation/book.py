@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from simulator.explanation.expression import Expression, FigureUse, Quantity, number_text
+from simulator.machine.assumed import LIKE_GPUS, LIKE_MACS
+from simulator.machine.defaults import energy_source
 from simulator.machine.figures import Figure
 from simulator.machine.params import SPECIAL_SHARE, EngineParams
 from simulator.machine.runtime import Profile, RuntimeSpec
 from simulator.machine.spec import Engine, HardwareSpec
+from simulator.machine.technology import CELLS, CITATION
 
 DEFAULT: Final = "default"  # the kind of what no file states
 
@@ -85,14 +88,14 @@ class Book:
             return self.rate("vector rate", f"{path}.{native}", figure, self.clock(engine), "OP/s")
         uses = self.peak(engine, native).figures
         text = f"that of MACs in {native}"
-        return Quantity("vector rate", wanted, "OP/s", (self.assumed(path, text, "the file gives none"), *uses))
+        return Quantity("vector rate", wanted, "OP/s", (self.assumed(path, text, LIKE_MACS), *uses))
 
     def special(self, engine: Engine, params: EngineParams) -> Expression:
         """Special functions per second."""
         path = f"engines.{engine.id}.special"
         if engine.special:
             return self.rate("special rate", path, engine.special, self.clock(engine), "OP/s")
-        use = self.assumed(path, f"{SPECIAL_SHARE:.0%} of the fp32 vector rate", "the file gives none; as on GV100 and GA100")
+        use = self.assumed(path, f"{SPECIAL_SHARE:.0%} of the fp32 vector rate", LIKE_GPUS)
         vector = self.vector(engine, params, "fp32")
         share = Quantity("special share", SPECIAL_SHARE, "", (use,))
         return share * vector
@@ -115,8 +118,8 @@ class Book:
             return Quantity(symbol, value, unit)
         node = self.hardware.process
         note = "stands in for what the file leaves out" + (f"; process {node.text}" if node else "")
-        table = "energies of measured cells at 45 and 7 nm, Horowitz 2014 and Jouppi 2021 (docs/hardware.md)"
-        return Quantity(symbol, value, unit, (self.assumed(path, number_text(value, unit), note, table),))
+        source = energy_source(self.hardware, path).replace(CELLS, CITATION)
+        return Quantity(symbol, value, unit, (self.assumed(path, number_text(value, unit), note, source),))
 
 
 def vector_efficiency(book: Book, engine: EngineParams, profile: Profile) -> Quantity:

@@ -9,7 +9,7 @@ from simulator.units import format_si
 
 _DIGITS: Final = 4  # of a number in a formula: enough to follow it by hand
 _LARGEST_WHOLE: Final = 1e7  # counts up to it are written out
-_STRENGTH: Final = {"+": 1, "−": 1, "·": 2, "/": 2, "max": 4, "min": 4, "⌈⌉": 4, "⌊⌋": 4}
+_STRENGTH: Final = {"+": 1, "−": 1, "·": 2, "/": 2, "max": 4, "min": 4, "⌈⌉": 4, "⌊⌋": 4, "√": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class FigureUse:
 
 _ARITHMETIC: Final[dict[str, Callable[[list[float]], float]]] = {
     "+": math.fsum, "·": math.prod, "max": max, "min": min, "−": lambda v: v[0] - v[1],
-    "⌈⌉": lambda v: math.ceil(v[0]), "⌊⌋": lambda v: math.floor(v[0]),
+    "⌈⌉": lambda v: math.ceil(v[0]), "⌊⌋": lambda v: math.floor(v[0]), "√": lambda v: math.sqrt(v[0]),
 }  # fmt: skip
 
 
 class Expression:
-    """A formula. Put together with `+ - * /`, `largest`, `least`, `whole`."""
+    """A formula. Put together with `+ - * /`, `largest`, `least`, `whole`, `floored`, `root`."""
 
     def __add__(self, other: "Expression") -> "Expression":
         return _flat("+", self, other)
@@ -129,6 +129,8 @@ class Operation(Expression):
             return f"{self.operator}({', '.join(part.written(show) for part in self.parts)})"
         if self.operator in ("⌈⌉", "⌊⌋"):
             return f"{self.operator[0]}{self.parts[0].written(show)}{self.operator[1]}"
+        if self.operator == "√":
+            return f"√({self.parts[0].written(show)})"
         texts = [self._inside(part, show, last=place > 0) for place, part in enumerate(self.parts)]
         return f" {self.operator} ".join(texts)
 
@@ -159,6 +161,16 @@ def least(*parts: Expression) -> Expression:
 def whole(part: Expression) -> Expression:
     """Rounded up."""
     return Operation("⌈⌉", (part,))
+
+
+def floored(part: Expression) -> Expression:
+    """Rounded down."""
+    return Operation("⌊⌋", (part,))
+
+
+def root(part: Expression) -> Expression:
+    """Square root."""
+    return Operation("√", (part,))
 
 
 def sum_of(parts: Sequence[Expression]) -> Expression:

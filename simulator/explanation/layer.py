@@ -15,6 +15,8 @@ from simulator.result.prediction import Prediction
 from simulator.units import format_si
 
 _MOST: Final = 5  # names in a message
+_MOST_MATCHES: Final = 12
+_NUMBERED: Final = re.compile(r"(?:(.*)#)?(\d{1,9})", re.ASCII | re.DOTALL)
 _WORDS: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -32,7 +34,7 @@ def explain_layer(est: Estimate, layer: str) -> LayerExplanation:
     )  # fmt: skip
     seconds = scene.own(est.kernel_s)
     return LayerExplanation(
-        est.model.name, est.hardware.name, est.runtime.id, settings_of(est), kernel.name, index,
+        est.model.name, est.hardware.name, est.runtime.id, settings_of(est), kernel.name, index, len(est.prepared.kernels),
         graph.ops[kernel.main].op_type, scene.kind, scene.native, scene.engine.id, origins(est, index),
         seconds, seconds / est.latency_s if est.latency_s else 0.0, est.bounds[index], verdict(est, index),
         operators_of(scene), operands_of(scene), tuple(s for s in sections if s.terms or s.note),
@@ -67,7 +69,10 @@ def origins(est: Prediction, index: int) -> tuple[str, ...]:
 
 
 def find_layer(est: Prediction, layer: str) -> int:
-    """The kernel of that name, else that of an ONNX node of that name, else the only one with it as a part of either.
+    """The kernel that a text means: the first of these ways that finds any.
+
+    Its name; that of an ONNX node in it; its number, counted from 1 (`12`, `#12`); `NAME#2`, the second of several that
+    match; a part of a name that only one has.
 
     Raises:
         UsageError: there is none, or there are several.
@@ -75,21 +80,43 @@ def find_layer(est: Prediction, layer: str) -> int:
     names = [kernel.name for kernel in est.prepared.kernels]
     nodes = [_node_names(est, index) for index in range(len(names))]
     wanted = layer.strip()
-    ways = (
-        [i for i, name in enumerate(names) if name == wanted],
-        [i for i, own in enumerate(nodes) if wanted in own],
-        [i for i, name in enumerate(names) if wanted and wanted in name],
-        [i for i, own in enumerate(nodes) if wanted and any(wanted in node for node in own)],
-    )
-    for found in ways:
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise UsageError(
-                f"{len(found)} kernels match --layer '{layer}': {_some([names[i] for i in found])}; name one of them"
-            )
+    named, numbered = _named(wanted, names, nodes), _NUMBERED.fullmatch(wanted)
+    if not named and numbered:
+        return _numbered(est, layer, names, nodes, *numbered.groups())
+    found = named or _with_part(wanted, names, nodes)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        matches = _some([f"{names[i]} (#{i + 1})" for i in found], _MOST_MATCHES)
+        raise UsageError(
+            f"{len(found)} kernels match --layer '{layer}': {matches}; give the number of one: --layer {found[0] + 1}"
+        )
     known = list(dict.fromkeys([*names, *(node for own in nodes for node in sorted(own))]))
     raise UsageError(f"{est.model.name} has no layer '{layer}'{did_you_mean(wanted, known) or _near(wanted, names)}")
+
+
+def _named(wanted: str, names: Sequence[str], nodes: Sequence[set[str]]) -> list[int]:
+    """Kernels of a name, else those with an ONNX node of it."""
+    own = [i for i, name in enumerate(names) if name == wanted]
+    return own or [i for i, inside in enumerate(nodes) if wanted in inside]
+
+
+def _with_part(wanted: str, names: Sequence[str], nodes: Sequence[set[str]]) -> list[int]:
+    """Kernels whose name has it as a part, else those with such a node; the empty text is a part of none."""
+    own = [i for i, name in enumerate(names) if wanted and wanted in name]
+    return own or [i for i, inside in enumerate(nodes) if wanted and any(wanted in node for node in inside)]
+
+
+def _numbered(est: Prediction, layer: str, names: Sequence[str], nodes: Sequence[set[str]], name: str, number: str) -> int:
+    """Kernel `number` of all, or of those of a name."""
+    of_name = _named(name, names, nodes) if name else list(range(len(names)))
+    of_name = of_name or _with_part(name, names, nodes)
+    place = int(number)
+    if 1 <= place <= len(of_name):
+        return of_name[place - 1]
+    many = f"{len(of_name)} kernel{'s' if len(of_name) != 1 else ''}"
+    what = f"{many} '{name}'" if name else many
+    raise UsageError(f"--layer '{layer}': {est.model.name} has {what}, counted from 1")
 
 
 def _near(wanted: str, names: Sequence[str]) -> str:
@@ -107,5 +134,5 @@ def _node_names(est: Prediction, index: int) -> set[str]:
     return {*origins(est, index), *(graph.ops[i].name for i in (*kernel.ops, *kernel.views))}
 
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_MOST]) + (f" and {len(names) - _MOST} more" if len(names) > _MOST else "")
+def _some(names: Sequence[str], most: int = _MOST) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -28,6 +28,7 @@ def explain_run(est: Estimate) -> RunExplanation:
     return RunExplanation(
         est.model.name, est.hardware.name, est.runtime.id, settings_of(est), est.latency_s, est.bound_latency_s, resource,
         (_latency(est), bound), reasons, together_s, tuple(est.prepared.kernels[i].name for i in order),
+        tuple(int(i) for i in order),
     )  # fmt: skip
 
 

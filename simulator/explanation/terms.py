@@ -91,7 +91,10 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class LayerExplanation:
-    """One kernel: what it does, what each part of that costs and why, and what bounds it."""
+    """One kernel: what it does, what each part of that costs and why, and what bounds it.
+
+    It is number `index` of `kernels`, counted from 0 in the order they run.
+    """
 
     model: str
     hardware: str
@@ -99,6 +102,7 @@ class LayerExplanation:
     settings: str
     name: str
     index: int
+    kernels: int
     op_type: str
     kind: str
     rate: str
@@ -147,7 +151,8 @@ class RunExplanation:
     """A whole run: what the latency is made of, what bounds it from below, and why it lies above that.
 
     `reasons` are all that save anything, the largest first; they overlap, so `together_s` is what the run would take with
-    all of them at their best, and `left_s` what then still lies above the bound.
+    all of them at their best, and `left_s` what then still lies above the bound. `kernels` are the names of those that take
+    most, `places` their positions in the run, counted from 0.
     """
 
     model: str
@@ -161,6 +166,7 @@ class RunExplanation:
     reasons: tuple[Reason, ...]
     together_s: float
     kernels: tuple[str, ...]
+    places: tuple[int, ...]
 
     @property
     def gap_s(self) -> float:

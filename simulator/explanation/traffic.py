@@ -13,13 +13,13 @@ from simulator.cost.traffic import Flow, held_share, memory_times, path, placed_
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
 from simulator.explanation.scene import Scene
 from simulator.explanation.terms import Operand, Section, Term, term
+from simulator.explanation.tiles import READ_AGAIN, again_terms
 from simulator.machine.geometry import BlockNpu
 from simulator.machine.params import MemoryParams
 from simulator.machine.spec import Memory
 from simulator.reuse import GATHERED, ROLES, Touch, touches_of
 
 Array = NDArray[np.float64]
-_REREAD: Final = "read again"
 _SHOWN_TENSORS: Final = 3  # of one role in a formula; the others together
 _NEAR: Final = 1e-12
 
@@ -34,7 +34,7 @@ def _flows(scene: Scene) -> list[tuple[str, Flow]]:
     """The flows of the kernel's part, each with what it carries."""
     mine = scene.setting.parts.index(part_of(scene))
     flows = scene.traffic.moving[4 * mine : 4 * mine + 4]
-    return list(zip((*ROLES, _REREAD), flows, strict=True))
+    return list(zip((*ROLES, READ_AGAIN), flows, strict=True))
 
 
 def _levels(scene: Scene) -> list[MemoryParams]:
@@ -126,7 +126,7 @@ def bytes_section(scene: Scene) -> Section:
                     t for t in _role_terms(scene, role, own, level, crossing) if (t.substituted, t.note or t.key) not in said
                 ]
             elif crossing:
-                found.append(_reread(scene, level, crossing))
+                found += again_terms(scene, part_of(scene).machine, level, crossing)
             if crossing:
                 parts.append(Quantity(role, crossing, "B"))
         moved = scene.own(scene.est.cost.bytes_by_level[level.id])
@@ -230,23 +230,6 @@ def _outside(scene: Scene, role: str, level: MemoryParams) -> Expression | None:
     placed = _placed(scene, role)
     inner = [Quantity(f"share in {m.id}", placed[m.id]) for m in ways[: ways.index(level)] if placed.get(m.id)]
     return constant(1.0) - sum_of(inner) if inner else None
-
-
-def _reread(scene: Scene, level: MemoryParams, crossing: float) -> Term:
-    """What tiles read again; the formula is that of the best of three dataflows (docs/counting.md)."""
-    m, n, k, groups = (f"{x:.0f}" for x in scene.work.gemm[scene.index])
-    inside = [x for x in scene.machine.memories[: scene.machine.memories.index(level)] if np.isfinite(x.capacity_bytes)]
-    room = max((float(x.capacity_bytes) for x in inside), default=0.0)
-    note = (
-        f"beyond each operand once: product {m} × {n} × {k}, {groups} group(s), in tiles that fit {room / 1e6:.4g} MB; the best"
-        " of output, weight and input stationary (simulator/cost/tiling.py)"
-    )
-    uses = tuple(
-        scene.book.figure(f"memories.{x.id}.capacity", figure) for x in inside if (figure := _spec(scene, x).capacity) is not None
-    )
-    return term(
-        f"bytes.{level.id}.again", f"{_REREAD} over {level.id}", "B", Quantity(_REREAD, crossing, "B", uses), crossing, note
-    )
 
 
 def _spec(scene: Scene, level: MemoryParams) -> Memory:

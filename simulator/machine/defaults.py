@@ -31,6 +31,24 @@ def default_energies(spec: HardwareSpec) -> Mapping[str, float]:
     return found
 
 
+def energy_source(spec: HardwareSpec, path: str) -> str:
+    """Where the default at a path of `default_energies` comes from."""
+    match path.split("."):
+        case ["engines", _, "energy", kind, rate]:
+            return (technology.mac_source if kind == "mac" else technology.vector_source)(rate)  # type: ignore[arg-type]
+        case _:
+            memory = next(m for m in spec.memories if path == f"memories.{m.id}.energy.read")
+            return _memory_source(memory)
+
+
+def _memory_source(memory: Memory) -> str:
+    name = f"{memory.id} {memory.name or ''}"
+    if memory.kind == "dram":
+        return technology.dram_per_bit(name).source
+    link = technology.link_per_bit(name) if memory.kind == "link" else None
+    return link.source if link else technology.sram_source()
+
+
 def _of_engine(engine: Engine, node_m: float) -> Iterator[tuple[str, float]]:
     """What an engine lacks. A vector operation of an element type with a given MAC costs that MAC, as ever."""
     path, given = f"engines.{engine.id}.energy", engine.energy

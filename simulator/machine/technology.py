@@ -15,6 +15,7 @@ about 3 on DRAM (A100: 13.1 pJ/bit in the system, 4 in the device), of 300 to 30
 MACs (MLPerf Tiny). Which machines get them: see defaults.py.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -88,15 +89,41 @@ _PRODUCT: Final[dict[str, Cell]] = {
 _SRAM_BYTES: Final = (8 * 2.0**10, 32 * 2.0**10, 2.0**20)
 _SRAM_64BIT: Final = (Cell(10, 7.5), Cell(20, 8.5), Cell(100, 14))
 
-# pJ/bit of the memory device, by the word in its name; the first that is found counts
-_DRAM_PJ_PER_BIT: Final = {
-    "hbm": 3.97,  # HBM2: M. O'Connor et al., Fine-Grained DRAM, MICRO 2017
-    "gddr": 7.5,  # GDDR6: Micron, average of the device, as compared at kylolab.com
-    "lpddr": 9.0,  # LPDDR4X all in on an Apple M1: an estimate, no vendor prints one
-    "ddr": 1300 / 64,  # DDR3 and DDR4: Jouppi 2021, table 2; the lower end of Horowitz' 1.3 to 2.6 nJ for 64 bits
+CELLS: Final = "cells-45-7nm"  # what the source of a default is called where it is one of the two tables
+CITATION: Final = "measured cells at 45 and 7 nm: Horowitz, ISSCC 2014; Jouppi et al., ISCA 2021, table 2 (docs/hardware.md)"
+
+
+_ESTIMATES: Final[dict[str, str]] = {  # of a MAC, beside the measured cells
+    "int4": "estimate: a quarter of int8's multiplication, and an addition in 32 bits",
+    "int16": "multiplication: geometric mean of int8 and int32",
+    "fp8": "estimate: as bf16",
+    "bf16": f"{CELLS} · at 45 nm with the ratio of fp16",
+    "tf32": "estimate: fp16's multiplication and fp32's addition",
+    "fp64": "estimate: fp32's by the width of the significand, squared for the multiplication",
 }
-# pJ/bit over the wire, both ends: interface surveys, 4.0 (PCIe 3) to 6.0 (PCIe 4) and NVLink 4 as its vendor states it
-_LINK_PJ_PER_BIT: Final = {"pcie": 6.0, "nvlink": 1.3}
+
+
+class PerBit(NamedTuple):
+    """Energy of a bit in pJ, and where it is from."""
+
+    pj: float
+    source: str
+
+
+# of the memory device, by the word in its name; the first that is found counts
+_DRAM: Final = {
+    "hbm": PerBit(3.97, "HBM2: O'Connor et al., Fine-Grained DRAM, MICRO 2017"),
+    "gddr": PerBit(7.5, "GDDR6: Micron, average of the device, as compared at kylolab.com"),
+    "lpddr": PerBit(9.0, "LPDDR4X all in on an Apple M1: an estimate, no vendor prints one"),
+    "ddr": PerBit(
+        1300 / 64, "DDR3 and DDR4: Jouppi et al., ISCA 2021, table 2; the lower end of Horowitz' 1.3 to 2.6 nJ for 64 bits"
+    ),
+}
+# over the wire, both ends
+_LINKS: Final = {
+    "pcie": PerBit(6.0, "PCIe 4, both ends: interface surveys, 4.0 (PCIe 3) to 6.0"),
+    "nvlink": PerBit(1.3, "NVLink 4, both ends: NVIDIA"),
+}
 
 
 @lru_cache(maxsize=4096)
@@ -116,6 +143,22 @@ def vector_op_j(rate: Rate, node_m: float) -> float:
     return at_node_j(_VECTOR[rate], node_m)
 
 
+def mac_source(rate: Rate) -> str:
+    """Where the energy of a MAC comes from."""
+    return _ESTIMATES.get(rate, CELLS)
+
+
+def vector_source(rate: Rate) -> str:
+    """Where the energy of a vector operation comes from."""
+    estimates = {"fp8": "estimate: an addition in bf16", "fp64": "estimate: an addition in fp32, by the width of the significand"}
+    return estimates.get(rate, f"{CELLS} · an addition" + (" in 32 bits" if rate.startswith("int") else ""))
+
+
+def sram_source() -> str:
+    """Where the energies of on-chip arrays come from."""
+    return f"{CELLS} · by capacity"
+
+
 def sram_j_per_byte(capacity_bytes: float, node_m: float) -> float:
     """One byte of an on-chip array: log-log in its capacity.
 
@@ -128,16 +171,26 @@ def sram_j_per_byte(capacity_bytes: float, node_m: float) -> float:
     return float(np.exp(np.interp(size, sizes, energies) + beyond)) / 8
 
 
+def dram_per_bit(name: str) -> PerBit:
+    """A DRAM device, by what its name says it is; DDR where it says nothing."""
+    return _by_word(name, _DRAM) or _DRAM["ddr"]
+
+
+def link_per_bit(name: str) -> PerBit | None:
+    """A link; None for those that no source has (USB)."""
+    return _by_word(name, _LINKS)
+
+
 def dram_j_per_byte(name: str) -> float:
-    """One byte of a DRAM device, by what its name says it is; DDR where it says nothing."""
-    return _by_word(name, _DRAM_PJ_PER_BIT) or 8 * _PJ * _DRAM_PJ_PER_BIT["ddr"]
+    """One byte of a DRAM device."""
+    return 8 * _PJ * dram_per_bit(name).pj
 
 
 def link_j_per_byte(name: str) -> float | None:
-    """One byte over a link; None for those that no source has (USB)."""
-    return _by_word(name, _LINK_PJ_PER_BIT)
+    """One byte over a link; None where no source has it."""
+    found = link_per_bit(name)
+    return None if found is None else 8 * _PJ * found.pj
 
 
-def _by_word(name: str, pj_per_bit: dict[str, float]) -> float | None:
-    found = next((value for word, value in pj_per_bit.items() if word in name.lower()), None)
-    return None if found is None else 8 * _PJ * found
+def _by_word(name: str, per_bit: Mapping[str, PerBit]) -> PerBit | None:
+    return next((found for word, found in per_bit.items() if word in name.lower()), None)

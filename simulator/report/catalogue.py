@@ -2,14 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from simulator.machine.figures import Figure
 from simulator.machine.params import Machine, machine_of
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
@@ -82,35 +81,6 @@ def _capacity(machine: Machine) -> str:
 def _power(spec: HardwareSpec) -> str:
     figure = spec.power.tdp or spec.power.active
     return format_si(figure.value, "W") if figure else "–"
-
-
-def show_hardware(spec: HardwareSpec) -> RenderableType:
-    """Every figure of a machine with its kind and source."""
-    head = Text.assemble((spec.name, "bold"), f"\n{spec.id} · {spec.hardware_class} · runtime {spec.runtime or 'ideal'}")
-    if spec.modes:
-        head.append(f"\nmodes: {', '.join(f'{spec.id}:{m}' for m in spec.modes)}")
-    if spec.description:
-        head.append(f"\n{spec.description.strip()}", style="dim")
-    table = _table("figure", "value", "kind", "source")
-    for path, figure in spec.figures():
-        table.add_row(path, figure.text, str(figure.kind or "–"), _source(figure))
-    sources = _table("source", "")
-    for key, citation in spec.sources.items():
-        sources.add_row(key, citation)
-    return Group(head, Text(), table, Text(), *_supports(spec), sources)
-
-
-def _supports(spec: HardwareSpec) -> Iterator[Text]:
-    """What each engine runs, of those that do not run everything."""
-    for engine in spec.engines:
-        if engine.supports is not None:
-            given = engine.supports.model_dump(exclude_defaults=True)
-            told = [f"{k} {', '.join(v) if isinstance(v, tuple) else v}" for k, v in given.items()]
-            yield Text.assemble((f"{engine.id} runs only", "bold"), f": {'; '.join(told)}\n")
-
-
-def _source(figure: Figure) -> str:
-    return " · ".join(x for x in (figure.source, figure.note) if x) or "–"
 
 
 def models_table(recipes: Sequence[Recipe], width: int) -> RenderableType:

@@ -46,7 +46,7 @@ def _layer_head(found: LayerExplanation) -> RenderableType:
     name, share = printable(found.name), f"{100 * found.share:.2g} % of the run"
     came_from = ", ".join(printable(node) for node in found.origin)
     lines = [
-        Text.assemble((name, "bold"), f"   {found.op_type} ({found.kind}) in {found.rate} on engine {found.engine}"),
+        Text.assemble((name, "bold"), f"   {_what(found)}"),
         Text(f"{printable(found.model)} on {found.hardware}   {found.settings}", style="dim"),
         Text.assemble((format_si(found.latency_s, "s"), "bold"), f", {share}; {found.verdict}"),
     ]
@@ -55,11 +55,18 @@ def _layer_head(found: LayerExplanation) -> RenderableType:
     return Group(*lines, Text(_READING, style="dim"))
 
 
+def _what(found: LayerExplanation) -> str:
+    """`Conv (conv) in fp16 on engine tensor, kernel 5 of 54`."""
+    number = f"kernel {found.index + 1} of {found.kernels}"
+    return f"{found.op_type} ({found.kind}) in {found.rate} on engine {found.engine}, {number}"
+
+
 def _run_head(found: RunExplanation) -> RenderableType:
     """How long, the bound, the gap, and where to look next."""
     factor = f", {found.latency_s / found.bound_latency_s:.3g} × the bound" if found.bound_latency_s else ""
     latency, bound = format_si(found.latency_s, "s"), format_si(found.bound_latency_s, "s")
-    longest = f"kernels that take most: {', '.join(printable(k) for k in found.kernels)} (--layer NAME explains one)"
+    most = ", ".join(f"{printable(k)} (#{i + 1})" for k, i in zip(found.kernels, found.places, strict=True))
+    longest = f"kernels that take most: {most}; --layer NAME or NUMBER explains one"
     return Group(
         Text.assemble((printable(found.model), "bold"), " on ", (found.hardware, "bold"), (f"   {found.settings}", "dim")),
         Text.assemble((f"expected {latency}", "bold"), f"{factor} of {bound}, which {found.bound_resource} sets"),
@@ -221,7 +228,7 @@ def explanation_markdown(found: Explanation) -> str:
 def _layer_lines(found: LayerExplanation) -> list[str]:
     lines = [
         f"# {printable(found.name)}", "",
-        f"{found.op_type} ({found.kind}) in {found.rate} on engine {found.engine}", "",
+        _what(found), "",
         f"{printable(found.model)} on {found.hardware}, {found.settings}", "",
         f"**{format_si(found.latency_s, 's')}**, {100 * found.share:.2g} % of the run; {found.verdict}. {_READING}.", "",
         "| operator | type | MACs | vector | special | |", "|---|---|---|---|---|---|",

@@ -10,15 +10,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from simulator.graph.types import TensorSpec
 from simulator.schedule.arena import Arena
 from simulator.schedule.conventions import CONVENTIONS, Convention, Peak, Tenant
 from simulator.schedule.memory import Fit
 from simulator.schedule.patches import PatchPlan
-from simulator.schedule.plan import MemoryPlan
+from simulator.schedule.plan import MemoryPlan, PlacePlan
 from simulator.units import format_bytes
 
 SCHEMA: Final = 1
 _BAR: Final = 16
+_SHORT_BAR: Final = 8
 _CULPRITS: Final = 5
 _NAMES: Final[dict[Convention, str]] = {
     "in_out": "in + out", "liveness": "liveness", "liveness_in_place": "in place",
@@ -37,10 +39,25 @@ class Heading:
 
 def show_plan(plan: MemoryPlan, heading: Heading, console: Console) -> None:
     """Print the report."""
-    title = Text.assemble((heading.model, "bold"), " on ", (heading.hardware, "bold"), (f"   {heading.settings}", "dim"))
-    parts: list[RenderableType] = [title, verdict(plan), Text(), _indented(_fits(plan)), Text(), _peaks(plan), Text()]
-    parts += [_culprits(plan, console.width), Text(), _remedies(plan)]
-    console.print(Group(*parts))
+    title = Text.assemble((heading.model, "bold"), " on ", (heading.hardware, "bold"))
+    gap = "   " if len(title) + 3 + len(heading.settings) <= console.width else "\n"
+    title.append(f"{gap}{heading.settings}", style="dim")
+    parts: list[RenderableType] = [title, verdict(plan), Text(), _indented(_fits(plan)), Text()]
+    for place in plan.places:
+        parts += [_place_head(plan, place)] if len(plan.places) > 1 else []
+        parts += [_peaks(plan, place), Text(), _culprits(plan, place, console.width), Text(), _remedies(plan, place), Text()]
+    parts += [_crossings(plan, console.width)] if plan.crossings else []
+    console.print(Group(*parts if plan.crossings else parts[:-1]))
+
+
+def _place_head(plan: MemoryPlan, place: PlacePlan) -> Text:
+    """Whose memory, and how much of the network runs there: what follows is about it alone."""
+    count = f"{len(place.here)} of {len(plan.kernels)} kernels"
+    return Text.assemble((_engines(place), "bold"), f": {count}, activations in {place.memory}")
+
+
+def _engines(place: PlacePlan) -> str:
+    return " and ".join(place.engines)
 
 
 def _indented(what: RenderableType) -> Padding:
@@ -74,14 +91,18 @@ def _table(*columns: tuple[str, str]) -> Table:
 
 
 def _fits(plan: MemoryPlan) -> Table:
-    table = _table(("memory", ""), ("needs", "right"), ("has", "right"), ("", ""), ("used", "right"), ("for", ""))
+    several = len(plan.places) > 1
+    columns = [("memory", ""), *([("engine", "")] if several else []), ("needs", "right"), ("has", "right"), ("", "")]
+    table = _table(*columns, ("used", "right"), ("for", ""))
     for fit in plan.fits:
+        whose = [" and ".join(_engines(p) for p in plan.places if fit.memory in p.memories)] if several else []
         if np.isfinite(fit.capacity_bytes):
             style = "cyan" if fit.fits else "bold red"
-            has, share, bar = format_bytes(fit.capacity_bytes), _share(fit), _bar(fit.needs_bytes / fit.capacity_bytes, style)
+            has, share = format_bytes(fit.capacity_bytes), _share(fit)
+            bar = _bar(fit.needs_bytes / fit.capacity_bytes, style, _SHORT_BAR if several else _BAR)
         else:
             has, share, bar, style = "–", "–", Text(), ""
-        table.add_row(fit.memory, format_bytes(fit.needs_bytes), has, bar, share, " and ".join(fit.holds))
+        table.add_row(fit.memory, *whose, format_bytes(fit.needs_bytes), has, bar, share, " and ".join(fit.holds))
     return table
 
 
@@ -93,15 +114,15 @@ def _bar(share: float, style: str, width: int = _BAR) -> Text:
     return Text.assemble((bar[:-1] + "▶" if share > 1 else bar, style), (rest, "dim"))
 
 
-def _peaks(plan: MemoryPlan) -> Table:
+def _peaks(plan: MemoryPlan, place: PlacePlan) -> Table:
     """The peaks under the conventions, and the arenas that hold them."""
     kind = "unpatched" if plan.patches else "activations"
     columns = [(kind, ""), ("peak", "right"), ("at kernel", "right"), ("arena ≥", "right")]
-    table = _table(*columns, *((_HEURISTICS[h], "right") for h in plan.arenas["liveness"]))
+    table = _table(*columns, *((_HEURISTICS[h], "right") for h in place.arenas["liveness"]))
     for convention in CONVENTIONS:
-        peak, arenas = plan.peaks[convention], list(plan.arenas.get(convention, {}).values())
+        peak, arenas = place.peaks[convention], list(place.arenas.get(convention, {}).values())
         bound = format_bytes(arenas[0].lower_bound_bytes) if arenas else ""
-        cells = [_arena(a) for a in arenas] or [Text()] * len(plan.arenas["liveness"])
+        cells = [_arena(a) for a in arenas] or [Text()] * len(place.arenas["liveness"])
         table.add_row(_NAMES[convention], format_bytes(peak.peak_bytes), f"{peak.at + 1}", bound, *cells)
     return table
 
@@ -113,15 +134,15 @@ def _arena(arena: Arena) -> Text:
     return Text.assemble(format_bytes(arena.size_bytes), (f" +{100 * arena.waste:.1f} %", "yellow"))
 
 
-def _culprits(plan: MemoryPlan, width: int) -> RenderableType:
+def _culprits(plan: MemoryPlan, place: PlacePlan, width: int) -> RenderableType:
     """What is alive at the peak."""
-    peak = plan.peaks["liveness"]
+    peak = place.peaks["liveness"]
     if not plan.kernels:
         return Text("no kernels: nothing to hold")
     head = f"At the peak: kernel {peak.at + 1} of {len(plan.kernels)}, {plan.kernels[peak.at].name}"
     table = _table(("tensor", ""), ("shape", ""), ("bytes", "right"), ("of the peak", ""), ("kernels", "right"))
     shown, rest = peak.culprits[:_CULPRITS], peak.culprits[_CULPRITS:]
-    rows = [(_shape(t), format_bytes(t.spec.size_bytes), f"{t.first + 1} to {t.last + 1}") for t in shown]
+    rows = [(_shape(t.spec), format_bytes(t.spec.size_bytes), f"{t.first + 1} to {t.last + 1}") for t in shown]
     room = width - sum(max(map(len, column), default=0) for column in zip(*rows, strict=True)) - 8 - 16 - 8
     for tenant, (shape, size, span) in zip(shown, rows, strict=True):
         table.add_row(_tail(tenant.spec.name, max(room, 12)), shape, size, _portion(tenant.spec.size_bytes, peak), span)
@@ -133,39 +154,72 @@ def _culprits(plan: MemoryPlan, width: int) -> RenderableType:
 
 def _portion(size: int, peak: Peak) -> Text:
     share = size / peak.peak_bytes if peak.peak_bytes else 0.0
-    return Text.assemble(_bar(share, "cyan", 8), f" {100 * share:3.0f} %")
+    return Text.assemble(_bar(share, "cyan", _SHORT_BAR), f" {100 * share:3.0f} %")
 
 
-def _shape(tenant: Tenant) -> str:
-    return "×".join(map(str, tenant.spec.shape or ())) + f" {tenant.spec.dtype.name}"
+def _shape(spec: TensorSpec) -> str:
+    return "×".join(map(str, spec.shape or ())) + f" {spec.dtype.name}"
 
 
 def _tail(name: str, room: int) -> str:
     return name if len(name) <= room else "…" + name[-(room - 1) :]
 
 
-def _remedies(plan: MemoryPlan) -> Table:
+def _remedies(plan: MemoryPlan, place: PlacePlan) -> Table:
     """What would take less memory."""
     table = _table(("what would take less", ""), ("peak", "right"), ("change", "right"), ("", ""))
-    now = plan.peaks["liveness"].peak_bytes
-    in_place = plan.peaks["liveness_in_place"].peak_bytes
-    table.add_row("outputs over inputs", *_against(in_place, now), _fit_note(plan, in_place))
+    now = place.peaks["liveness"].peak_bytes
+    in_place = place.peaks["liveness_in_place"].peak_bytes
+    table.add_row("outputs over inputs", *_against(in_place, now), _fit_note(place, in_place))
+    if len(plan.places) > 1:  # an order is judged by all activations together, so it says nothing about one memory
+        return table
     found = plan.reordering
     sure = "no order is better" if found.exact else "no better order found"
     if plan.options.reorder:
         done = "applied" if found.saved_bytes else sure
         table.add_row("other order", *_against(found.peak_bytes, found.given_bytes), done)
     else:
-        note = _fit_note(plan, found.peak_bytes) if found.saved_bytes else sure
+        note = _fit_note(place, found.peak_bytes) if found.saved_bytes else sure
         table.add_row("other order, --reorder", *_against(found.peak_bytes, now), note)
     patches = plan.patches or plan.suggestion
     if patches:
-        name = f"--patches {patches.grid[0]}x{patches.grid[1]}:{patches.n_kernels}"
-        size, pieces = patches.peak_bytes(image=True), patches.peak_bytes()
-        cost = f", +{100 * patches.overhead:.1f} % MACs" + (", applied" if plan.patches else "")
-        table.add_row(name, *_against(size, now), Text.assemble(_fit_note(plan, size), cost))
-        table.add_row("  image in pieces", *_against(pieces, now), _fit_note(plan, pieces))
+        _add_patches(table, plan, patches, now)
     return table
+
+
+def _add_patches(table: Table, plan: MemoryPlan, patches: PatchPlan, now: int) -> None:
+    """A stage of patches, with the image whole in memory and fetched in pieces."""
+    place = plan.places[0]
+    name = f"--patches {patches.grid[0]}x{patches.grid[1]}:{patches.n_kernels}"
+    size, pieces = patches.peak_bytes(image=True), patches.peak_bytes()
+    cost = f", +{100 * patches.overhead:.1f} % MACs" + (", applied" if plan.patches else "")
+    table.add_row(name, *_against(size, now), Text.assemble(_fit_note(place, size), cost))
+    table.add_row("  image in pieces", *_against(pieces, now), _fit_note(place, pieces))
+
+
+def _crossings(plan: MemoryPlan, width: int) -> RenderableType:
+    """What goes from one memory to another: it is in both meanwhile."""
+    total = format_bytes(sum(c.spec.size_bytes for c in plan.crossings))
+    many = "s" if len(plan.crossings) > 1 else ""
+    head = f"Crossing between memories: {len(plan.crossings)} tensor{many}, {total}, in both for that kernel"
+    table = _table(("tensor", ""), ("shape", ""), ("bytes", "right"), ("from", ""), ("to", ""), ("at kernel", "right"))
+    found = sorted(plan.crossings, key=lambda c: -c.spec.size_bytes)
+    shown, rest = found[:_CULPRITS], found[_CULPRITS:]
+    rows = [
+        (_shape(c.spec), format_bytes(c.spec.size_bytes), _where(plan, c.source), _where(plan, c.target), f"{c.kernel + 1}")
+        for c in shown
+    ]
+    room = width - sum(max(map(len, column)) for column in zip(*rows, strict=True)) - 20
+    for crossing, row in zip(shown, rows, strict=True):
+        table.add_row(_tail(crossing.spec.name, max(room, 12)), *row)
+    if rest:
+        table.add_row(f"{len(rest)} more", "", format_bytes(sum(c.spec.size_bytes for c in rest)), "", "", "", style="dim")
+    return Group(Text(head), table)
+
+
+def _where(plan: MemoryPlan, place: int | None) -> str:
+    """The memory of a place; the host where no kernel runs on it."""
+    return "host" if place is None else plan.places[place].memory
 
 
 def _against(size: int, now: int) -> tuple[str, str]:
@@ -173,18 +227,21 @@ def _against(size: int, now: int) -> tuple[str, str]:
     return format_bytes(size), "same" if size == now else f"{change:+.0f} %"
 
 
-def _fit_note(plan: MemoryPlan, size: int) -> Text:
+def _fit_note(place: PlacePlan, size: int) -> Text:
     """Whether the activations would then fit the innermost memory that holds them."""
-    home = next((f.memory for f in plan.fits if "activations" in f.holds), "")
-    if not np.isfinite(plan.capacity_bytes) or not home:
+    if not np.isfinite(place.capacity_bytes):
         return Text()
-    if size <= plan.capacity_bytes:
-        return Text(f"fits {home}", style="green")
-    return Text(f"{format_bytes(size - plan.capacity_bytes)} over {home}", style="red")
+    if size <= place.capacity_bytes:
+        return Text(f"fits {place.memory}", style="green")
+    return Text(f"{format_bytes(size - place.capacity_bytes)} over {place.memory}", style="red")
 
 
 def to_dict(plan: MemoryPlan) -> dict[str, object]:
-    """The whole plan; sizes and addresses in bytes, kernels counted from 0."""
+    """The whole plan; sizes and addresses in bytes, kernels counted from 0.
+
+    Where engines have memories of their own, the first of them stands at the top level and the others under `elsewhere`.
+    """
+    first, *others = plan.places
     return {
         "schema": SCHEMA,
         "fits": plan.fit_all,
@@ -193,16 +250,30 @@ def to_dict(plan: MemoryPlan) -> dict[str, object]:
                        "capacity_bytes": round(f.capacity_bytes) if np.isfinite(f.capacity_bytes) else None}
             for f in plan.fits
         },
-        "activation_bytes": plan.activation_bytes, "weight_bytes": round(plan.weight_bytes),
         "kernels": [k.name for k in plan.kernels],
-        "peaks": {c: _peak_dict(p) for c, p in plan.peaks.items()},
-        "arenas": {c: {h: _arena_dict(a) for h, a in found.items()} for c, found in plan.arenas.items()},
+        **_place_dict(first), "activation_bytes": plan.activation_bytes,
+        "elsewhere": [_place_dict(place) for place in others],
+        "crossings": [
+            {"name": c.spec.name, "bytes": c.spec.size_bytes, "from": _where(plan, c.source), "to": _where(plan, c.target),
+             "kernel": c.kernel}
+            for c in plan.crossings
+        ],
         "reordering": {
             "applied": plan.options.reorder, "given_bytes": plan.reordering.given_bytes,
             "peak_bytes": plan.reordering.peak_bytes, "is_optimal": plan.reordering.exact,
             "order": list(plan.reordering.order),
         },
         "patches": _patch_dict(plan.patches), "suggested_patches": _patch_dict(plan.suggestion),
+    }  # fmt: skip
+
+
+def _place_dict(place: PlacePlan) -> dict[str, object]:
+    """What lives in the memories of some engines; `kernels_here` are those that run there."""
+    return {
+        "engines": list(place.engines), "activations_in": place.memory, "kernels_here": sorted(place.here),
+        "activation_bytes": place.best("liveness").size_bytes, "weight_bytes": round(place.weight_bytes),
+        "peaks": {c: _peak_dict(p) for c, p in place.peaks.items()},
+        "arenas": {c: {h: _arena_dict(a) for h, a in found.items()} for c, found in place.arenas.items()},
     }  # fmt: skip
 
 

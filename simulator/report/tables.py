@@ -163,33 +163,45 @@ def _intensity(est: Estimate) -> str:
 
 
 def kernel_table(est: Estimate, view: View, width: int) -> Table:
-    """The kernels that take most, equal ones on one line, and a last line for the rest."""
+    """The kernels that take most, equal ones on one line, and a last line for the rest; in `order` with their numbers."""
     keys: tuple[str, ...] = _WIDE if width >= 110 else _NARROW
     if len(set(est.engines)) > 1:
         keys = ("engine", *(keys if width >= 110 else keys[1:]))  # in a narrow table instead of the operator
     groups = _groups(est, view.sort)
     shown = groups[: view.top] if view.top else groups
     total = float(est.kernel_s.sum()) or 1.0
-    cells = [_group_cells(est, group, keys) for group in shown]
+    numbered = view.sort == "order"  # each kernel on a line of its own, with the number that `sim explain --layer` takes
+    digits = len(str(len(est.work))) + 2 if numbered else 0
+    cells = [_group_cells(est, group, keys, _WORD - digits) for group in shown]
+    table = _kernel_columns(keys, numbered=numbered)
+    widths = [max(cell_len(BY_KEY[key].header), *(cell_len(row[n]) for row in cells)) + 2 for n, key in enumerate(keys) if cells]
+    room = max(width - sum(widths) - _BAR - 18 - digits, 16)
+    names = BY_KEY["name"].column(est)
+    for group, row in zip(shown, cells, strict=True):
+        number = [f"{group[0] + 1}"] if numbered else []
+        bound = Text(est.bounds[group[0]], style=_BOUND_STYLE[est.bounds[group[0]]])
+        share = float(sum(est.kernel_s[i] for i in group)) / total
+        table.add_row(*number, _label(str(names[group[0]]), len(group), room), *row, _bar(share), bound)
+    rest = [i for group in groups[len(shown) :] for i in group]
+    if rest:
+        seconds = float(sum(est.kernel_s[i] for i in rest))
+        name = f"{len(rest)} more kernel{'s' if len(rest) > 1 else ''}"
+        blank = [""] * (len(keys) - 1)
+        table.add_row(*[""] * numbered, name, *blank, format_si(seconds, "s"), _bar(seconds / total), "", style="dim")
+    return table
+
+
+def _kernel_columns(keys: Sequence[str], *, numbered: bool) -> Table:
+    """The empty table of kernels."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    if numbered:
+        table.add_column("#", justify="right", no_wrap=True)
     table.add_column("kernel", no_wrap=True)
     for key in keys:
         justify: Literal["left", "right"] = "left" if BY_KEY[key].quantity == "text" else "right"
         table.add_column(BY_KEY[key].header, justify=justify, no_wrap=True)
     table.add_column("share", no_wrap=True)
     table.add_column("bound by", no_wrap=True)
-    widths = [max(cell_len(BY_KEY[key].header), *(cell_len(row[n]) for row in cells)) + 2 for n, key in enumerate(keys) if cells]
-    room = max(width - sum(widths) - _BAR - 18, 16)
-    names = BY_KEY["name"].column(est)
-    for group, row in zip(shown, cells, strict=True):
-        bound = Text(est.bounds[group[0]], style=_BOUND_STYLE[est.bounds[group[0]]])
-        share = float(sum(est.kernel_s[i] for i in group)) / total
-        table.add_row(_label(str(names[group[0]]), len(group), room), *row, _bar(share), bound)
-    rest = [i for group in groups[len(shown) :] for i in group]
-    if rest:
-        seconds = float(sum(est.kernel_s[i] for i in rest))
-        name = f"{len(rest)} more kernel{'s' if len(rest) > 1 else ''}"
-        table.add_row(name, *("" for _ in keys[:-1]), format_si(seconds, "s"), _bar(seconds / total), "", style="dim")
     return table
 
 
@@ -205,7 +217,7 @@ def _groups(est: Estimate, sort: str) -> list[list[int]]:
     return sorted(groups.values(), key=lambda group: -sum(column[i] for i in group))
 
 
-def _group_cells(est: Estimate, group: list[int], keys: Sequence[str]) -> list[str]:
+def _group_cells(est: Estimate, group: list[int], keys: Sequence[str], word: int) -> list[str]:
     """Texts of a line: counts, bytes and times of all its kernels together."""
     cells = []
     for key in keys:
@@ -213,13 +225,13 @@ def _group_cells(est: Estimate, group: list[int], keys: Sequence[str]) -> list[s
         first = column[group[0]]
         numeric = BY_KEY[key].quantity not in ("text", "list", "flag") and isinstance(first, int | float)
         text = format_cell(first * len(group) if numeric and isinstance(first, int | float) else first, key)
-        cells.append(text if numeric else _head(text))
+        cells.append(text if numeric else _head(text, word))
     return cells
 
 
-def _head(text: str) -> str:
+def _head(text: str, word: int) -> str:
     """The beginning of a long word, so that the numbers beside it keep their room."""
-    return text if len(text) <= _WORD else text[: _WORD - 1] + "…"
+    return text if len(text) <= word else text[: word - 1] + "…"
 
 
 def _label(name: str, count: int, room: int) -> str:

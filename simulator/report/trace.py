@@ -1,7 +1,7 @@
 """The timeline in Chrome's trace event format, which chrome://tracing and ui.perfetto.dev show.
 
 "Trace Event Format" (Google): complete events (`ph` X) with `ts` and `dur` in µs, a thread for each lane, metadata events
-(`ph` M) that name and order the threads.
+(`ph` M) that name and order the threads, counter events (`ph` C) for what is alive in memory.
 """
 
 from collections.abc import Sequence
@@ -9,17 +9,18 @@ from typing import Any, Final
 
 from simulator.result.estimate import Estimate
 from simulator.result.metrics import rows
+from simulator.schedule.overlap import WINDOWS
 from simulator.schedule.timeline import Event, EventKind, Lane, Timeline
 
-_PROCESS: Final = 1
+_PROCESS: Final = 100  # not the number of a lane: viewers take a thread of the process's number for its main thread
 _DECIMALS: Final = 6  # of µs: picoseconds
-_WHAT: Final[dict[EventKind, str]] = {"early weights": "weights, early", "crossing": "between engines", "switch": "switch"}
+_WHAT: Final[dict[EventKind, str]] = {"early weights": "weights, early", "crossing": "crossing", "switch": "switch"}
 
 
 def to_trace(est: Estimate) -> dict[str, object]:
     """The JSON object: `traceEvents`, and what was estimated under `otherData`."""
     line, kernels = est.timeline(), rows(est)
-    events = [*_names(est, line), *(e for lane in line.lanes for e in _lane_events(line, lane, kernels))]
+    events = [*_names(est, line), *(e for lane in line.lanes for e in _lane_events(line, lane, kernels)), *_alive(est, line)]
     return {
         "traceEvents": events,
         "displayTimeUnit": "ns",
@@ -64,6 +65,23 @@ def _lane_events(line: Timeline, lane: Lane, kernels: Sequence[dict[str, Any]]) 
             "args": _args(event, kernels),
         }
         for event, start, end in zip(events, starts, ends, strict=True)
+    ]  # fmt: skip
+
+
+def _alive(est: Estimate, line: Timeline) -> list[dict[str, object]]:
+    """Counter events: bytes of activations in all memories from the start of each kernel on; none where kernels have no order."""
+    if est.overlap not in WINDOWS:
+        return []
+    starts: dict[int, float] = {}
+    for event in line.events:
+        if event.kernel is not None and event.kind != "early weights":
+            starts[event.kernel] = min(starts.get(event.kernel, event.start_s), event.start_s)
+    alive = [(start_s, round(float(est.prepared.occupancy.live_bytes[kernel]))) for kernel, start_s in starts.items()]
+    found = [*sorted(alive), (line.latency_s, 0)] if alive else []
+    return [
+        {"ph": "C", "pid": _PROCESS, "tid": 0, "name": "activations alive", "ts": round(1e6 * start_s, _DECIMALS),
+         "args": {"bytes": size_bytes}}
+        for start_s, size_bytes in found
     ]  # fmt: skip
 
 

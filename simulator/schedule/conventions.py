@@ -23,7 +23,7 @@ from simulator.kernels.types import Kernel
 from simulator.machine.runtime import InPlace
 from simulator.ops.registry import find_rule
 from simulator.ops.work import Kind
-from simulator.schedule.memory import Occupancy, lifetimes, occupancy
+from simulator.schedule.memory import Occupancy, activations_of, lifetimes, occupancy
 
 Convention = Literal["in_out", "liveness", "liveness_in_place"]
 CONVENTIONS: Final[Mapping[Convention, str]] = {
@@ -63,6 +63,14 @@ class Tenant:
     spec: TensorSpec
     first: int
     last: int
+
+
+@dataclass(frozen=True)
+class Stay:
+    """What lives in one memory: tensors by name with the kernels that they are there for, and the kernels that run there."""
+
+    tenants: Mapping[str, Tenant]
+    here: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +115,27 @@ class Peak:
         return int(self.live_bytes.max(initial=0))
 
 
-def buffers(graph: Graph, kernels: Sequence[Kernel], aliasing: Aliasing = NO_ALIASING) -> tuple[Buffer, ...]:
-    """What must be in memory when, tensors that share bytes together; kernel positions count from 0."""
+def everything(graph: Graph, kernels: Sequence[Kernel]) -> Stay:
+    """All activations and all kernels in one memory."""
     tenants = {name: Tenant(*span) for name, span in lifetimes(graph, kernels).items()}
-    groups = _Groups(graph, tenants)
+    return Stay(tenants, frozenset(range(len(kernels))))
+
+
+def buffers(
+    graph: Graph, kernels: Sequence[Kernel], aliasing: Aliasing = NO_ALIASING, stay: Stay | None = None
+) -> tuple[Buffer, ...]:
+    """What must be in memory when, tensors that share bytes together; kernel positions count from 0.
+
+    `stay` says what lives in the memory asked about (None: everything).
+    """
+    stay = stay or everything(graph, kernels)
+    groups = _Groups(graph, stay.tenants)
     if aliasing.zero_copy:
-        for kernel in kernels:
-            _join_parts(groups, graph, kernel)
+        for index in sorted(stay.here):
+            _join_parts(groups, graph, kernels[index])
     scratch: list[Buffer] = []
     for index, kernel in enumerate(kernels):
-        if aliasing.elementwise or aliasing.depthwise != "copy":
+        if index in stay.here and (aliasing.elementwise or aliasing.depthwise != "copy"):
             _write_over(groups, graph, kernel, index, aliasing, scratch)
     return (*groups.buffers(), *scratch)
 
@@ -131,29 +150,36 @@ def live_bytes(found: Iterable[Buffer], n_kernels: int) -> NDArray[np.int64]:
     return np.cumsum(change)[:-1]
 
 
-def in_out(graph: Graph, kernels: Sequence[Kernel]) -> Peak:
-    """Inputs + outputs of each kernel, every tensor whole and once."""
-    tenants = {name: Tenant(*span) for name, span in lifetimes(graph, kernels).items()}
-    names = [dict.fromkeys(t.name for t in (*k.inputs, *k.outputs)) for k in kernels]
+def in_out(graph: Graph, kernels: Sequence[Kernel], stay: Stay | None = None) -> Peak:
+    """Inputs + outputs of each kernel, every tensor whole and once; 0 for kernels that run elsewhere."""
+    stay = stay or everything(graph, kernels)
+    tenants, here = stay.tenants, stay.here
+    names = [dict.fromkeys(t.name for t in (*k.inputs, *activations_of(k)) if i in here) for i, k in enumerate(kernels)]
     live = np.array([sum(tenants[n].spec.size_bytes for n in around) for around in names], np.int64)
     at = int(live.argmax()) if live.size else 0
     return Peak("in_out", live, at, _largest_first(tenants[n] for n in names[at]) if names else ())
 
 
-def liveness(graph: Graph, kernels: Sequence[Kernel], aliasing: Aliasing = NO_ALIASING, name: Convention = "liveness") -> Peak:
+def liveness(
+    graph: Graph,
+    kernels: Sequence[Kernel],
+    aliasing: Aliasing = NO_ALIASING,
+    name: Convention = "liveness",
+    stay: Stay | None = None,
+) -> Peak:
     """Everything still needed while a kernel runs, tensors that share bytes counted once."""
-    found = buffers(graph, kernels, aliasing)
+    found = buffers(graph, kernels, aliasing, stay)
     live = live_bytes(found, len(kernels))
     at = int(live.argmax()) if live.size else 0
     there = (t for b in found for t in b.tenants if t.first <= at <= t.last)
     return Peak(name, live, at, _largest_first(there))
 
 
-def peak(graph: Graph, kernels: Sequence[Kernel], convention: Convention) -> Peak:
-    """The peak under a named convention."""
+def peak(graph: Graph, kernels: Sequence[Kernel], convention: Convention, stay: Stay | None = None) -> Peak:
+    """The peak under a named convention, of everything or of what lives in one memory."""
     if convention == "in_out":
-        return in_out(graph, kernels)
-    return liveness(graph, kernels, IN_PLACE if convention == "liveness_in_place" else NO_ALIASING, convention)
+        return in_out(graph, kernels, stay)
+    return liveness(graph, kernels, IN_PLACE if convention == "liveness_in_place" else NO_ALIASING, convention, stay)
 
 
 def occupancy_in_place(graph: Graph, kernels: Sequence[Kernel], in_place: InPlace) -> Occupancy:
@@ -220,7 +246,7 @@ def _staircase(group: Sequence[Tenant]) -> tuple[Span, ...]:
 
 def _write_over(groups: _Groups, graph: Graph, kernel: Kernel, index: int, aliasing: Aliasing, scratch: list[Buffer]) -> None:
     """Let the outputs of a kernel take the place of inputs that nobody needs after it."""
-    for output in kernel.outputs:
+    for output in activations_of(kernel):
         if output.name in groups.parts or len(groups.members[groups.home[output.name]]) > 1:
             continue
         free = [t for t in kernel.inputs if t.name in groups.tenants and groups.is_free_after(t.name, index)]

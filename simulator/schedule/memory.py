@@ -29,6 +29,11 @@ class Occupancy:
         return int(self.live_bytes.max(initial=0))
 
 
+def activations_of(kernel: Kernel) -> tuple[TensorSpec, ...]:
+    """The results of a kernel; not those that are weights in another element type."""
+    return tuple(spec for spec in kernel.outputs if spec.role is not Role.WEIGHT)
+
+
 def lifetimes(graph: Graph, kernels: Sequence[Kernel]) -> dict[str, tuple[TensorSpec, int, int]]:
     """Every activation that travels between kernels: tensor, first and last kernel that needs it.
 
@@ -37,7 +42,7 @@ def lifetimes(graph: Graph, kernels: Sequence[Kernel]) -> dict[str, tuple[Tensor
     last, inputs = len(kernels) - 1, frozenset(graph.inputs)
     spans: dict[str, tuple[TensorSpec, int, int]] = {}
     for index, kernel in enumerate(kernels):
-        for spec in (*kernel.inputs, *(s for s in kernel.outputs if s.role is not Role.WEIGHT)):  # a cast weight is a weight
+        for spec in (*kernel.inputs, *activations_of(kernel)):
             whole = graph.tensors[spec.name]
             first = spans[spec.name][1] if spec.name in spans else (0 if spec.name in inputs else index)
             spans[spec.name] = (whole, first, index)

@@ -20,7 +20,7 @@ from simulator.kernels.types import Kernel
 from simulator.ops.registry import find_rule
 from simulator.ops.work import Kind
 from simulator.schedule.conventions import CONVENTIONS, Convention, peak
-from simulator.schedule.memory import lifetimes
+from simulator.schedule.memory import activations_of, lifetimes
 
 _WINDOWS: Final = frozenset({"Conv", "FusedConv", "QLinearConv", "ConvInteger", "MaxPool", "AveragePool", "LpPool"})
 _POINT_BY_POINT: Final = frozenset({Kind.POINTWISE, Kind.CAST, Kind.VIEW})
@@ -184,7 +184,7 @@ def suggest(graph: Graph, kernels: Sequence[Kernel], capacity_bytes: float) -> P
 
 def _ends(graph: Graph, kernels: Sequence[Kernel], n_kernels: int) -> tuple[str, ...]:
     """Tensors of the stage that outlive it: read behind it, or outputs of the network, through views too."""
-    made = dict.fromkeys(t.name for k in kernels[:n_kernels] for t in k.outputs)
+    made = dict.fromkeys(t.name for k in kernels[:n_kernels] for t in activations_of(k))
     read_inside = {t.name for k in kernels[:n_kernels] for t in k.inputs}
     needed = {t.name for k in kernels[n_kernels:] for t in k.inputs} | {view_source(graph, name) for name in graph.outputs}
     return tuple(n for n in made if n in needed or n not in read_inside)

@@ -18,7 +18,7 @@ from typing import Any, Final
 from simulator.graph.graph import Graph
 from simulator.kernels.operators import view_source
 from simulator.kernels.types import Kernel
-from simulator.schedule.memory import lifetimes
+from simulator.schedule.memory import activations_of, lifetimes
 
 STATES: Final = 20_000  # sets that the exact search may open
 _CHOICES: Final = 4  # ready kernels that the greedy order looks behind, by what they need and by what they leave
@@ -95,13 +95,14 @@ class _Problem:
             for tensor in kernel.inputs:
                 readers[tensor.name] = readers.get(tensor.name, 0) | 1 << index
         kept = {view_source(graph, name) for name in graph.outputs}
-        parents = [{maker[t.name] for t in k.inputs if maker.get(t.name, i) != i} for i, k in enumerate(kernels)]
+        read = [(*k.inputs, *k.weights) for k in kernels]  # a weight that is cast first waits for that
+        parents = [{maker[t.name] for t in tensors if maker.get(t.name, i) != i} for i, tensors in enumerate(read)]
         followers: list[list[int]] = [[] for _ in kernels]
         for index, before in enumerate(parents):
             for parent in before:
                 followers[parent].append(index)
         names = [dict.fromkeys(t.name for t in k.inputs) for k in kernels]
-        made = [dict.fromkeys(t.name for t in k.outputs) for k in kernels]
+        made = [dict.fromkeys(t.name for t in activations_of(k)) for k in kernels]
         return cls(
             tuple(sum(1 << p for p in before) for before in parents),
             tuple(map(tuple, followers)),

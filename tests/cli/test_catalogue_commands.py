@@ -16,6 +16,7 @@ import simulator
 from simulator import zoo
 from simulator.cli import options
 from simulator.cli.main import app
+from simulator.errors import SimulatorError
 from simulator.io.hardware_reader import hardware_ids, runtime_ids
 from simulator.transform.precision import PRECISIONS
 from tests import readme
@@ -57,6 +58,39 @@ def test_show_has_every_figure_with_its_source(hardware: str) -> None:
     for key, citation in spec.sources.items():
         assert any(line.split()[:1] == [key] for line in lines), key
         assert citation.split()[0] in " ".join(lines)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("hardware", MACHINES)
+def test_show_fits_and_says_what_the_machine_is(hardware: str, width: int) -> None:
+    spec = simulator.load_hardware(hardware)
+    lines = good("hw", "show", hardware, COLUMNS=str(width)).lines
+    assert max(map(cell_len, lines)) <= width
+    assert not [line for line in lines if "…" in line]
+    brief = [line.split() for line in lines[: next(i for i, line in enumerate(lines) if line.startswith("figure "))]]
+    words = [word for line in brief for word in line]
+    for name in (*(e.id for e in spec.engines), *(m.id for m in spec.memories), spec.runtime or "ideal"):
+        assert name in words
+    assert sum(line.startswith(tuple(f"{e.id} runs only: " for e in spec.engines)) for line in lines) == sum(
+        e.supports is not None for e in spec.engines
+    )
+
+
+@pytest.mark.parametrize("hardware", MACHINES)
+def test_show_has_the_defaults_that_estimates_use(hardware: str) -> None:
+    lines = good("hw", "show", hardware, COLUMNS="400").lines
+    shown = {path: line for line in lines if " default " in line for path in line.split()[:1]}
+    known = simulator.load_hardware(hardware)
+    assert not set(shown) & {path for path, _ in known.figures()}
+    for network, precision in (("mobilenet_v2", "int8"), ("deit_tiny", None), ("resnet8", "fp16")):
+        try:
+            est = simulator.estimate(network, known, precision=precision)
+        except SimulatorError:
+            continue
+        assert set(est.energy_defaults) <= set(shown)
+        if est.energy_defaults:
+            assert any(line.startswith("cells-45-7nm  ") for line in lines)
+    assert [line for line in lines if line.startswith("Energy: ")]
 
 
 def test_show_of_a_mode_shows_its_figures() -> None:

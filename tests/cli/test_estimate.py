@@ -232,8 +232,8 @@ VERDICT = re.compile(
 
 def kernel_lines(lines: Sequence[str]) -> list[str]:
     """The lines under the head of the kernel table."""
-    start = next(i for i, line in enumerate(lines) if line.startswith("kernel "))
-    rest = lines[start + 1 :]
+    start = next(i for i, line in enumerate(lines) if re.match(r" *#? *kernel ", line))
+    rest = [re.sub(r"^ *(\d+  )?(?=\S)", "", line) for line in lines[start + 1 :]]  # without the number of a kernel
     return rest[: rest.index("")] if "" in rest else list(rest)
 
 
@@ -679,3 +679,16 @@ def test_a_network_that_does_not_fit_says_so() -> None:
     for memory, fit in found["totals"]["memory"].items():
         assert (memory in verdict) == (not fit["fits"])
         assert fit["fits"] == (fit["capacity_bytes"] is None or fit["needs_bytes"] <= fit["capacity_bytes"])
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_kernels_in_order_have_the_numbers_that_explain_takes(columns: str) -> None:
+    args = ("densenet121", "--hw", "rpi4")
+    lines = good("estimate", *args, "--sort", "order", "--top", "12", COLUMNS=columns).lines
+    assert max(map(cell_len, lines)) <= int(columns)
+    (row,) = [line.split() for line in lines if line.lstrip().startswith("12  ")]
+    layers = estimated(*args)["layers"]
+    assert row[1].lstrip("…") in layers[11]["name"]
+    explained = good("explain", *args, "--layer", row[0]).lines[0]
+    assert explained.startswith(f"{layers[11]['name']}   ")
+    assert f"kernel 12 of {len(layers)}" in " ".join(good("explain", *args, "--layer", row[0]).lines[:2])

@@ -143,7 +143,8 @@ def test_the_library_says_the_same_however_often() -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--layer", "layer3.1.conv"), "6 kernels match --layer 'layer3.1.conv': layer3.1.conv1, layer3.1.conv1.bn"),
+        (("--layer", "layer3.1.conv"), "6 kernels match --layer 'layer3.1.conv': layer3.1.conv1 (#58), layer3.1.conv1.bn"),
+        (("--layer", "999"), "--layer '999': resnet50 has "),
         (("--layer", "layer3.1.cnov2"), "has no layer 'layer3.1.cnov2'; did you mean 'layer3.1.conv2'?"),
         (("--layer", "zzz"), "has no layer 'zzz' (kernels: conv1, "),
         (("--layer", ""), "has no layer ''"),

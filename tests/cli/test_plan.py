@@ -76,6 +76,52 @@ def test_the_plan_needs_what_the_estimate_does() -> None:
     assert found["memory"] == estimated["totals"]["memory"]
 
 
+TWO = ("mobilenet_v3_small", "--hw", "edgetpu_usb", "--precision", "int8")
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_engines_with_memories_of_their_own(columns: str) -> None:
+    done = good("plan", *TWO, COLUMNS=columns)
+    assert max(map(cell_len, done.out.splitlines())) <= int(columns)
+    assert "…" not in done.out
+    for words in (
+        "sram    npu      343 KiB", "dram    cores   2.83 MiB", "npu: 1 of 101 kernels, activations in sram",
+        "cores: 100 of 101 kernels, activations in dram", "At the peak: kernel 1 of 101, stem",
+        "At the peak: kernel 2 of 101, stem.act", "Crossing between memories: 2 tensors, 343 KiB",
+    ):  # fmt: skip
+        assert words in done.out
+    assert "--reorder" not in done.out
+
+
+def test_json_of_several_places() -> None:
+    found = planned(*TWO)
+    (other,) = found["elsewhere"]
+    assert (found["engines"], found["activations_in"], found["kernels_here"]) == (["npu"], "sram", [0])
+    assert (other["engines"], other["activations_in"], len(other["kernels_here"])) == (["cores"], "dram", 100)
+    needs = {name: fit["needs_bytes"] for name, fit in found["memory"].items()}
+    assert needs["sram"] == found["activation_bytes"] + found["weight_bytes"]
+    assert needs["dram"] == other["activation_bytes"] + other["weight_bytes"]
+    assert {(c["name"], c["from"], c["to"], c["kernel"]) for c in found["crossings"]} == {
+        ("input", "dram", "sram", 0), ("stem.bn.out", "sram", "dram", 1),
+    }  # fmt: skip
+    assert planned("ds_cnn", *MCU)["elsewhere"] == planned("ds_cnn", *MCU)["crossings"] == []
+
+
+def test_patches_need_one_place() -> None:
+    done = sim("plan", *TWO, "--patches", "2x2:1")
+    assert (done.code, done.out) == (2, "")
+    assert "patches need all activations in one place, and these live in several: npu in sram, cores in dram" in done.err
+
+
+def test_weights_that_are_cast_are_no_activations() -> None:
+    """A runtime with automatic mixed precision makes half-precision copies of the weights."""
+    args = ("deit_tiny", "--hw", "rtx4090", "--precision", "amp_fp16", "--runtime", "pytorch_eager")
+    found = planned(*args)
+    made = {t["name"] for b in found["arenas"]["liveness"]["greedy_by_size"]["buffers"] for t in b["tensors"]}
+    assert not [name for name in made if ".weight/" in name]
+    assert planned(*args, "--reorder")["peaks"]["liveness"]["peak_bytes"] <= found["peaks"]["liveness"]["peak_bytes"]
+
+
 def test_patches_are_applied() -> None:
     found = planned("mobilenet_v2", *MCU, "--patches", "4x4:12")
     assert found["patches"]["grid"] == [4, 4]

@@ -38,7 +38,7 @@ def test_a_viewer_can_read_it(args: tuple[str, ...]) -> None:
     """Google's Trace Event Format: every event has its fields, and no event of a thread runs into the next."""
     trace = traced(*args)
     for event in trace["traceEvents"]:
-        assert event["ph"] in "XM"
+        assert event["ph"] in "XMC"
         assert {"name", "ph", "pid", "tid", "args"} <= set(event)
         if event["ph"] == "X":
             assert event["ts"] >= 0
@@ -49,6 +49,21 @@ def test_a_viewer_can_read_it(args: tuple[str, ...]) -> None:
     threads = {e["tid"] for e in trace["traceEvents"] if e["ph"] == "X"}
     for what in ("thread_name", "thread_sort_index"):
         assert {e["tid"] for e in trace["traceEvents"] if e["name"] == what} == threads
+    assert not threads & {e["pid"] for e in trace["traceEvents"]}  # a viewer would call it the main thread
+
+
+@pytest.mark.parametrize("args", CASES, ids=lambda a: f"{a[0]}@{a[2]}{a[-1]}")
+def test_a_counter_of_what_is_alive(args: tuple[str, ...]) -> None:
+    """From the start of each kernel to the end of the run; not where kernels run in no order."""
+    trace, totals = traced(*args), good("estimate", *args, "--format", "json").json["totals"]
+    found = [e for e in trace["traceEvents"] if e["ph"] == "C"]
+    if "full" in args:
+        assert found == []
+        return
+    assert [e["ts"] for e in found] == sorted(e["ts"] for e in found)
+    assert max(e["args"]["bytes"] for e in found) == totals["peak_activation_bytes"]
+    assert (found[-1]["ts"], found[-1]["args"]["bytes"]) == (pytest.approx(1e6 * totals["latency_s"], abs=1e-5), 0)
+    assert {e["name"] for e in found} == {"activations alive"}
 
 
 @pytest.mark.parametrize("args", CASES, ids=lambda a: f"{a[0]}@{a[2]}{a[-1]}")

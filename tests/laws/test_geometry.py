@@ -26,7 +26,14 @@ HIDDEN = [
     systolic.cycles_weight_stationary_hidden,
     systolic.cycles_input_stationary_hidden,
 ]
-STATIONARY = [tiling.output_stationary_words, tiling.weight_stationary_words, tiling.input_stationary_words]
+
+
+def _words(dataflow: Callable[..., tiling.Dataflow]) -> Callable[..., np.ndarray]:
+    return lambda *arguments: dataflow(*arguments).words
+
+
+DATAFLOWS = [tiling.output_stationary, tiling.weight_stationary, tiling.input_stationary]
+STATIONARY = [_words(dataflow) for dataflow in DATAFLOWS]
 
 
 # ---- systolic arrays --------------------------------------------------------------------------------------------------
@@ -180,6 +187,22 @@ def test_traffic_is_never_below_the_bounds(shape: tuple[float, ...], reuse: floa
         assert conv >= tiling.compulsory_words(*shape, m * k / reuse) * (1 - 1e-12)
         leading = 2 * m * n * k / np.sqrt(reuse * words) - 2 * words  # of the convolution's bound, less what stays inside
         assert conv >= count * leading * (1 - 1e-12)
+
+
+@few
+@given(shapes, reuses, capacities)
+def test_traffic_follows_from_the_tile(shape: tuple[float, ...], reuse: float, words: float) -> None:
+    """Each operand once, and what is repeated along a dimension that the tile does not span; the tile fits."""
+    m, n, k, count = shape
+    a = m * k / reuse
+    floor = tiling.compulsory_words(*shape, a)
+    for flow in tiling.dataflows(*shape, words, a):
+        again = a * (n / flow.tile_n - 1) + k * n * (m / flow.tile_m - 1) + 2 * m * n * (k / flow.tile_k - 1)
+        assert flow.words == pytest.approx(floor + count * again, rel=1e-9)
+        one, other = {
+            "outputs": (flow.tile_m, flow.tile_n), "weights": (flow.tile_k, flow.tile_n), "inputs": (flow.tile_m, flow.tile_k),
+        }[flow.stationary]  # fmt: skip
+        assert (one + 1) * (other + 1) <= max(flow.room_words + 1, 4) * (1 + 1e-12)
 
 
 @few

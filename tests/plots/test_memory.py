@@ -39,7 +39,8 @@ def planned(case: str) -> MemoryPlan:
 def drawn(request) -> tuple[MemoryPlan, Figure, MemoryArtists]:
     case, size = request.param
     plan = planned(case)
-    return plan, *figure(plan, title=", ".join(CASES[case]), size_in=SIZES[size])
+    fig, (artists,) = figure(plan, title=", ".join(CASES[case]), size_in=SIZES[size])
+    return plan, fig, artists
 
 
 def test_rectangles_are_the_arena(drawn) -> None:
@@ -109,8 +110,26 @@ def test_no_text_overlaps_another_or_leaves_the_figure(drawn, dpi) -> None:
         assert min(wide, high) <= 0.01 * dpi
 
 
+def test_a_panel_for_each_place() -> None:
+    """Each with its own arena, kernels in line, and no text of one over that of another."""
+    plan = sim.plan(sim.estimate("mobilenet_v3_small", "edgetpu_usb", precision="int8"))
+    fig, panels = figure(plan, title="mobilenet_v3_small")
+    assert len(panels) == len(fig.axes) == len(plan.places) == 2
+    for place, artists in zip(plan.places, panels, strict=True):
+        assert artists.peak.get_ydata()[0] == place.best("liveness").size_bytes / artists.unit_bytes
+        assert artists.alive.get_ydata()[::2].tolist() == (place.peaks["liveness"].live_bytes / artists.unit_bytes).tolist()
+    assert [p.title.get_text() for p in panels] == ["npu in sram: mobilenet_v3_small", "cores in dram"]
+    assert fig.axes[0].get_xlim() == fig.axes[1].get_xlim()
+    assert [ax.get_xlabel() for ax in fig.axes] == ["", "Kernel, in the order they run"]
+    with drawn_at(fig, 100) as renderer:
+        texts = [t for p in panels for t in (*p.labels, p.title)]
+        extents = [Text.get_window_extent(t, renderer) for t in texts] + [p.legend.get_window_extent(renderer) for p in panels]
+    for one, other in combinations(extents, 2):
+        assert min(min(one.x1, other.x1) - max(one.x0, other.x0), min(one.y1, other.y1) - max(one.y0, other.y0)) <= 1
+
+
 def test_named_culprits_have_colours_of_their_own() -> None:
-    _, artists = figure(planned("many"))
+    _, (artists,) = figure(planned("many"))
     colors = [box.get_facecolor() for box in artists.culprits.values()]
     assert len(set(colors[:4])) == 4
     assert len(artists.culprits) > 5
@@ -127,5 +146,5 @@ def test_the_same_plan_gives_the_same_file(tmp_path: Path, suffix: str) -> None:
 def test_a_network_without_kernels() -> None:
     prepared = prepare(loaded(model([], [value("x", 3)], ["x"])), None, ())
     plan = plan_memory(prepared.graph, prepared.kernels, machine_of(sim.load_hardware("stm32h743")), 0.0)
-    _, artists = figure(plan)
+    _, (artists,) = figure(plan)
     assert not artists.culprits

@@ -26,7 +26,7 @@ def test_products(row: int, m: int, n: int, k: int, words: int, bound: float, ti
     assert tiling.square_tile(words) == tile
     assert tiling.output_tiled_words(m, n, k, tile, tile) == pytest.approx(tiled, rel=1e-15), f"io_bounds-{row + 1:03}"
     assert bound <= tiling.gemm_words(m, n, k, 1, words) <= tiled
-    assert tiling.output_stationary_words(m, n, k, 1, words) == pytest.approx(tiled, rel=0.01)
+    assert tiling.output_stationary(m, n, k, 1, words).words == pytest.approx(tiled, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,13 @@ def test_products(row: int, m: int, n: int, k: int, words: int, bound: float, ti
 def test_attention(row: int, length: int, dim: int, standard: int, words: int, flash: int) -> None:
     assert tiling.standard_attention_words(length, length, dim, 1, 1) == standard, f"io_bounds-{row:03}"
     assert tiling.flash_attention_words(length, length, dim, 1, 1, words) == flash, f"io_bounds-{row + 1:03}"
+
+
+def test_keys_and_values_are_read_once_where_all_rows_fit() -> None:
+    once = 2 * 1024 * 64 + 2 * 1024 * 64
+    assert tiling.flash_attention_words(1024, 1024, 64, 1, 1, 4 * 64 * 1024) == once
+    assert tiling.flash_attention_words(1024, 1024, 64, 1, 1, np.inf) == once
+    assert tiling.flash_rows(64, 4 * 64 * 1024) == 1024
 
 
 def test_scores_of_attention() -> None:
@@ -85,9 +92,9 @@ def test_convolution_meets_its_bound() -> None:
     m, n, k, reuse = 112 * 112, 128, 128 * 9, 9
     words = 65536
     bound = tiling.conv_bound_words(m * n * k, m * n, reuse, words)
-    found = tiling.output_stationary_words(m, n, k, 1, words, m * k / reuse)
+    found = tiling.output_stationary(m, n, k, 1, words, m * k / reuse).words
     assert bound <= found <= 1.1 * bound
-    assert found < 0.4 * tiling.output_stationary_words(m, n, k, 1, words)  # √9 below a product of that shape
+    assert found < 0.4 * tiling.output_stationary(m, n, k, 1, words).words  # √9 below a product of that shape
 
 
 def test_depthwise_is_compulsory_from_the_start() -> None:

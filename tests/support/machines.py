@@ -32,6 +32,22 @@ def hardware(**sections: Any) -> HardwareSpec:
     return HardwareSpec.model_validate(hardware_data(**sections))
 
 
+def device_data(**supports: Any) -> dict[str, Any]:
+    """A device behind a bus with a memory of its own, `supports` being what it runs, and a host that runs everything."""
+    return hardware_data(
+        engines=[
+            {"id": "device", "kind": "npu", "peak": {"fp32": "1 TFLOP/s"}, "memories": ["tcm", "bus"], "supports": supports},
+            {"id": "host", "kind": "simd", "peak": {"fp32": "1 GFLOP/s"}, "memories": ["sram", "flash"]},
+        ],
+        memories=[
+            {"id": "tcm", "kind": "scratchpad", "capacity": "1 MiB", "bandwidth": "10 GB/s", "holds": ["weights", "activations"]},
+            {"id": "sram", "kind": "scratchpad", "capacity": "1 KiB", "bandwidth": "1 GB/s", "holds": ["activations"]},
+            {"id": "flash", "kind": "flash", "capacity": "4 MiB", "bandwidth": "100 MB/s", "holds": ["weights"]},
+            {"id": "bus", "kind": "link", "bandwidth": "1 GB/s", "holds": ["weights"]},
+        ],
+    )
+
+
 def runtime_data(
     *,
     overlap: float = 1.0,

@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from simulator.report.plots import style
 from simulator.report.plots.labels import Box, Placer, Spot
 from simulator.schedule.arena import Arena, Placement
-from simulator.schedule.plan import MemoryPlan
+from simulator.schedule.plan import MemoryPlan, PlacePlan
 from simulator.units import format_bytes
 
 _COLORS: Final = (style.PALETTE[0], style.PALETTE[4], style.PALETTE[2], style.PALETTE[3], style.PALETTE[5])
@@ -30,6 +30,7 @@ _NARROW_HEADROOM: Final = 1.55  # where the legend takes three rows
 _IN_SIGHT: Final = 2.5  # a capacity so many times the peak would flatten all else: it is written, not drawn
 _NAME_LENGTH: Final = 34
 _NARROW_NAME_LENGTH: Final = 18
+_PANEL: Final = 0.75  # of the height of a picture with one panel, for each of several
 _MANY: Final = 120  # kernels, from which on the step line is thinner
 _UNITS: Final = (("B", 1.0), ("KiB", 2.0**10), ("MiB", 2.0**20), ("GiB", 2.0**30), ("TiB", 2.0**40))
 
@@ -48,32 +49,45 @@ class MemoryArtists(NamedTuple):
     unit_bytes: float
 
 
-def figure(plan: MemoryPlan, *, title: str = "", size_in: tuple[float, float] = style.DOUBLE_IN) -> tuple[Figure, MemoryArtists]:
-    """A figure of its own with the memory plan."""
-    fig, ax = style.new_axes(size_in)
-    return fig, memory(plan, ax, title=title)
+def figure(
+    plan: MemoryPlan, *, title: str = "", size_in: tuple[float, float] = style.DOUBLE_IN
+) -> tuple[Figure, tuple[MemoryArtists, ...]]:
+    """A figure of its own with the memory plan: a panel a place, the first engine's on top, kernels in line."""
+    many = len(plan.places)
+    if many == 1:
+        fig, ax = style.new_axes(size_in)
+        return fig, (memory(plan, ax, title=title),)
+    width, height = size_in
+    fig, axes = style.new_panels(many, (width, _PANEL * height * many))
+    found = []
+    for number, ax in enumerate(axes):
+        whose = f"{' and '.join(plan.places[number].engines)} in {plan.places[number].memory}"
+        found.append(memory(plan, ax, title=f"{whose}: {title}" if title and number == 0 else whose, place=number))
+        ax.set_xlabel(ax.get_xlabel() if number == many - 1 else "")
+    return fig, tuple(found)
 
 
-def memory(plan: MemoryPlan, ax: Axes, *, title: str = "") -> MemoryArtists:
+def memory(plan: MemoryPlan, ax: Axes, *, title: str = "", place: int = 0) -> MemoryArtists:
     """Draw the smallest arena found for liveness: a rectangle a tensor, kernels across, addresses up.
 
     The step line is what is alive at each kernel, whatever its address; where it stays below the rectangles' top the
-    arena has gaps. Tensors alive at the peak are coloured, the largest of them named.
+    arena has gaps. Tensors alive at the peak are coloured, the largest of them named. `place` is that of the plan's.
     """
     with style.context():
-        arena = plan.best("liveness")
+        own = plan.places[place]
+        arena = own.best("liveness")
         pt = style.font_pt(_figure_of(ax))
-        limit = plan.capacity_bytes if plan.capacity_bytes <= _IN_SIGHT * max(arena.size_bytes, 1) else 0.0
+        limit = own.capacity_bytes if own.capacity_bytes <= _IN_SIGHT * max(arena.size_bytes, 1) else 0.0
         unit, scale = _unit(max(arena.size_bytes, limit))
-        _prepare(ax, plan, max(arena.size_bytes, limit) / scale, unit, pt)
-        others, culprits = _rectangles(ax, plan, arena, scale)
-        alive = _alive(ax, plan, scale)
+        _prepare(ax, len(plan.kernels), max(arena.size_bytes, limit) / scale, unit, pt)
+        others, culprits = _rectangles(ax, own, arena, scale)
+        alive = _alive(ax, own, scale)
         peak = ax.axhline(arena.size_bytes / scale, color=style.INK, linewidth=0.9, linestyle="--", zorder=4)
         capacity = ax.axhline(limit / scale, color=style.PALETTE[1], linewidth=1.4, zorder=4) if limit else None
         placer = Placer(ax)
         legend = _legend(ax, placer, culprits, alive, pt)
-        _avoid(placer, plan, arena, scale)
-        labels = [*_line_labels(placer, plan, arena, scale, limit, pt), *_names(placer, plan, culprits, pt)]
+        _avoid(placer, own, arena, scale)
+        labels = [*_line_labels(placer, own, arena, scale, limit, pt), *_names(placer, own, culprits, pt)]
         heading = ax.set_title(_shortened(placer, title, pt), loc="left", fontsize=pt, color=style.INK, pad=4)
         return MemoryArtists(others, culprits, alive, peak, capacity, tuple(labels), legend, heading, scale)
 
@@ -93,10 +107,10 @@ def _unit(most_bytes: float) -> tuple[str, float]:
     return next((u for u in reversed(_UNITS) if most_bytes >= u[1]), _UNITS[0])
 
 
-def _prepare(ax: Axes, plan: MemoryPlan, highest: float, unit: str, pt: float) -> None:
+def _prepare(ax: Axes, n_kernels: int, highest: float, unit: str, pt: float) -> None:
     style.dress(ax, pt)
     ax.grid(visible=False, axis="x")
-    ax.set_xlim(0.5, max(len(plan.kernels), 1) + 0.5)
+    ax.set_xlim(0.5, max(n_kernels, 1) + 0.5)
     ax.set_ylim(0, (_HEADROOM if _is_wide(ax) else _NARROW_HEADROOM) * max(highest, 1e-9))
     ax.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 2.5, 5, 10]))
@@ -104,7 +118,7 @@ def _prepare(ax: Axes, plan: MemoryPlan, highest: float, unit: str, pt: float) -
     ax.set_ylabel(f"Address ({unit})")
 
 
-def _rectangles(ax: Axes, plan: MemoryPlan, arena: Arena, scale: float) -> tuple[PatchCollection, dict[str, Rectangle]]:
+def _rectangles(ax: Axes, plan: PlacePlan, arena: Arena, scale: float) -> tuple[PatchCollection, dict[str, Rectangle]]:
     """All tensors; of those alive at the peak the largest in colours of their own, the others in one."""
     by_name = {p.buffer.name: p for p in arena.placements}
     chosen = [t.spec.name for t in plan.peaks["liveness"].culprits if t.spec.name in by_name]
@@ -125,7 +139,7 @@ def _rectangle(placement: Placement, scale: float) -> Rectangle:
     return Rectangle((span.first + 0.5, placement.address_bytes / scale), span.last - span.first + 1, span.size_bytes / scale)
 
 
-def _alive(ax: Axes, plan: MemoryPlan, scale: float) -> Line2D:
+def _alive(ax: Axes, plan: PlacePlan, scale: float) -> Line2D:
     live = plan.peaks["liveness"].live_bytes / scale
     edges = np.arange(len(live) + 1) + 0.5
     width = 0.8 if len(live) <= _MANY else 0.5
@@ -148,7 +162,7 @@ def _legend(ax: Axes, placer: Placer, culprits: Mapping[str, Rectangle], alive: 
     return legend
 
 
-def _avoid(placer: Placer, plan: MemoryPlan, arena: Arena, scale: float) -> None:
+def _avoid(placer: Placer, plan: PlacePlan, arena: Arena, scale: float) -> None:
     """Names are better off the coloured rectangles and the step line."""
     live = plan.peaks["liveness"].live_bytes / scale
     edges = np.arange(len(live) + 1) + 0.5
@@ -156,10 +170,9 @@ def _avoid(placer: Placer, plan: MemoryPlan, arena: Arena, scale: float) -> None
     placer.avoid_line(np.array([[0.5, arena.size_bytes / scale], [len(live) + 0.5, arena.size_bytes / scale]]), 8.0)
 
 
-def _line_labels(placer: Placer, plan: MemoryPlan, arena: Arena, scale: float, limit: float, pt: float) -> list[Text]:
+def _line_labels(placer: Placer, plan: PlacePlan, arena: Arena, scale: float, limit: float, pt: float) -> list[Text]:
     """What the horizontal lines are; a capacity far above has none."""
-    home = next((f.memory for f in plan.fits if "activations" in f.holds), "memory")
-    home = home if home == "flash" else home.upper()
+    home = plan.memory if plan.memory == "flash" else plan.memory.upper()
     peak = plan.peaks["liveness"]
     size, highest = format_bytes(arena.size_bytes), ""
     if arena.size_bytes > arena.lower_bound_bytes:
@@ -172,17 +185,17 @@ def _line_labels(placer: Placer, plan: MemoryPlan, arena: Arena, scale: float, l
     return [label for label in found if label is not None]
 
 
-def _written(placer: Placer, plan: MemoryPlan, height: float, texts: Sequence[str], color: str, pt: float) -> Text | None:
+def _written(placer: Placer, plan: PlacePlan, height: float, texts: Sequence[str], color: str, pt: float) -> Text | None:
     """The first of the texts that finds room along a line."""
     spots = _on_line(placer, plan, height)
     labels = (placer.write(text, spots, size_pt=pt, color=color, bold=True) for text in texts)
     return next((label for label in labels if label is not None), None)
 
 
-def _on_line(placer: Placer, plan: MemoryPlan, height: float) -> list[Spot]:
+def _on_line(placer: Placer, plan: PlacePlan, height: float) -> list[Spot]:
     """Along a horizontal line, from the right end to the left, above before below."""
     spots = []
-    for rank, x in enumerate(np.linspace(len(plan.kernels) + 0.5, 0.5, 9)):
+    for rank, x in enumerate(np.linspace(len(plan.peaks["liveness"].live_bytes) + 0.5, 0.5, 9)):
         anchor = placer.pixel(x, height)
         gap = 2.5 * placer.px_per_pt
         align = 1.0 if rank == 0 else 0.0 if rank == 8 else 0.5
@@ -190,7 +203,7 @@ def _on_line(placer: Placer, plan: MemoryPlan, height: float) -> list[Spot]:
     return spots
 
 
-def _names(placer: Placer, plan: MemoryPlan, culprits: Mapping[str, Rectangle], pt: float) -> list[Text]:
+def _names(placer: Placer, plan: PlacePlan, culprits: Mapping[str, Rectangle], pt: float) -> list[Text]:
     """The largest tensors at the peak, named beside or above their rectangles."""
     peak = plan.peaks["liveness"]
     labels = []

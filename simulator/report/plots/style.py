@@ -41,16 +41,25 @@ def context() -> AbstractContextManager[None]:
 
 def new_axes(size_in: tuple[float, float] = DOUBLE_IN) -> tuple[Figure, Axes]:
     """A figure of a given size with one axes: margins are constant in inches, so that pictures line up on a page."""
+    figure, (axes,) = new_panels(1, size_in)
+    return figure, axes
+
+
+def new_panels(count: int, size_in: tuple[float, float]) -> tuple[Figure, tuple[Axes, ...]]:
+    """A figure with axes one below the other, the first on top, each with the margins that one alone has."""
     with context():
         figure = Figure(figsize=size_in, dpi=200)
         pt = font_pt(figure)
         left_in, right_in, bottom_in, top_in = pt * 0.072, pt * 0.022, pt * 0.058, pt * 0.034
-        width_in, height_in = size_in
-        rectangle = (
-            left_in / width_in, bottom_in / height_in,
-            1 - (left_in + right_in) / width_in, 1 - (bottom_in + top_in) / height_in,
-        )  # fmt: skip
-        return figure, figure.add_axes(rectangle)
+        width_in, height_in = size_in[0], size_in[1] / count
+        rectangles = [
+            (
+                left_in / width_in, bottom_in / size_in[1] + (count - 1 - place) / count,
+                1 - (left_in + right_in) / width_in, (1 - (bottom_in + top_in) / height_in) / count,
+            )
+            for place in range(count)
+        ]  # fmt: skip
+        return figure, tuple(figure.add_axes(rectangle) for rectangle in rectangles)
 
 
 def font_pt(figure: Figure) -> float:

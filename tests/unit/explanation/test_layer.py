@@ -125,7 +125,14 @@ def test_which_kernel_a_name_means() -> None:
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ("block", "2 kernels match --layer 'block': block1/relu, block10/relu; name one of them"),
+        (
+            "block",
+            "2 kernels match --layer 'block': block1/relu (#2), block10/relu (#3); give the number of one: --layer 2",
+        ),
+        ("9", "--layer '9': test has 4 kernels, counted from 1"),
+        ("#0", "--layer '#0': test has 4 kernels, counted from 1"),
+        ("stem#2", "--layer 'stem#2': test has 1 kernel 'stem', counted from 1"),
+        ("steam#1", "--layer 'steam#1': test has 0 kernels 'steam', counted from 1"),
         ("steam", "has no layer 'steam'; did you mean 'stem'?"),
         ("relu of the block1", "(the closest: block1/relu)"),
         ("absent", "(kernels: stem, block1/relu, block10/relu, head/act)"),
@@ -136,6 +143,18 @@ def test_what_no_name_means(layer: str, message: str) -> None:
     with pytest.raises(UsageError) as raised:
         find_layer(chain("stem", "block1/relu", "block10/relu", "head/act"), layer)
     assert message in str(raised.value)
+
+
+def test_kernels_have_numbers() -> None:
+    """Counted from 1, as `sim plan` and `sim estimate --sort order` show them. A name goes before a number."""
+    est = chain("stem", "same", "b/relu", "same", "c/relu", "7")
+    assert [k.name for k in est.prepared.kernels] == ["stem", "same", "b/relu", "same#2", "c/relu", "7"]
+    assert [find_layer(est, text) for text in ("1", "#2", "4", " 6 ")] == [0, 1, 3, 5]
+    assert find_layer(est, "7") == 5
+    assert [find_layer(est, text) for text in ("same", "same#1", "same#2")] == [1, 1, 3]
+    assert [find_layer(est, text) for text in ("relu#1", "/relu#2")] == [2, 4]
+    found = explain_layer(est, "4")
+    assert (found.name, found.index, found.kernels) == ("same#2", 3, 6)
 
 
 def test_reasons_by_hand() -> None:
