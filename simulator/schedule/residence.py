@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from simulator.graph.graph import Graph
 from simulator.graph.types import TensorSpec
-from simulator.kernels.partition import view_source
+from simulator.kernels.operators import view_source
 from simulator.kernels.types import Kernel
 from simulator.machine.params import EngineParams, Machine
 from simulator.schedule.conventions import Stay, Tenant, everything
