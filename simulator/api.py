@@ -54,7 +54,7 @@ def _is_file(model: str | Path) -> bool:
         return True
     name = model.partition(":")[0]
     try:
-        exists = Path(model).exists()
+        exists = bool(model) and Path(model).exists()  # the empty path is the folder one is in
     except OSError:  # too long a name, for one
         exists = False
     return exists or "/" in model or "\\" in model or bool(Path(name).suffix)

@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 Moved = Mapping[str, tuple[Array, Array]]  # memory id → bytes read, bytes written, each (..., n_kernels)
 _ROOMY = 1e29  # bytes: room for all but rows that no run touches twice
 _LARGE = 4_000_000  # entries of a table of distances by kernels: beyond it, one machine after another
-TILED = CONVOLUTIONS | {Kind.GEMM, Kind.BATCHED_GEMM}
+_TILED = CONVOLUTIONS | {Kind.GEMM, Kind.BATCHED_GEMM}
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ def reread_bytes(work: WorkTable, capacity_bytes: Number) -> Array:
     heads = (rows[0], rows[1], rows[2], rows[3], rows[3])
     scores = flash_attention_words(*heads, words) - flash_attention_words(*heads, np.inf)
     kinds = [work.kinds[i] for i in large]
-    extra = np.where([kind in TILED for kind in kinds], products, 0.0)
+    extra = np.where([kind in _TILED for kind in kinds], products, 0.0)
     extra = np.where([kind is Kind.ATTENTION for kind in kinds], scores, extra)
     result[..., large] = np.maximum(extra, 0.0) * work.element_bytes[large]
     return result

@@ -115,7 +115,7 @@ def _vector(scene: Scene) -> Expression:
 
 def _special(scene: Scene) -> Expression:
     rate = scene.book.special(scene.engine_spec, scene.engine)
-    return Quantity("special", scene.own(scene.work.special_ops), "OP") / _at(scene, rate)
+    return Quantity("special functions", scene.own(scene.work.special_ops), "OP") / _at(scene, rate)
 
 
 def _at(scene: Scene, rate: Expression) -> Expression:

@@ -82,8 +82,11 @@ def find_layer(est: Prediction, layer: str) -> int:
     wanted = layer.strip()
     named, numbered = _named(wanted, names, nodes), _NUMBERED.fullmatch(wanted)
     if not named and numbered:
-        return _numbered(est, layer, names, nodes, *numbered.groups())
-    found = named or _with_part(wanted, names, nodes)
+        of_name, number = numbered.groups()
+        found = _numbered(est, layer, _meant(of_name, names, nodes) if of_name else range(len(names)), of_name, int(number))
+        wanted = of_name or wanted
+    else:
+        found = _meant(wanted, names, nodes)
     if len(found) == 1:
         return found[0]
     if found:
@@ -107,14 +110,20 @@ def _with_part(wanted: str, names: Sequence[str], nodes: Sequence[set[str]]) -> 
     return own or [i for i, inside in enumerate(nodes) if wanted and any(wanted in node for node in inside)]
 
 
-def _numbered(est: Prediction, layer: str, names: Sequence[str], nodes: Sequence[set[str]], name: str, number: str) -> int:
-    """Kernel `number` of all, or of those of a name."""
-    of_name = _named(name, names, nodes) if name else list(range(len(names)))
-    of_name = of_name or _with_part(name, names, nodes)
-    place = int(number)
-    if 1 <= place <= len(of_name):
-        return of_name[place - 1]
-    many = f"{len(of_name)} kernel{'s' if len(of_name) != 1 else ''}"
+def _meant(wanted: str, names: Sequence[str], nodes: Sequence[set[str]]) -> list[int]:
+    """Kernels of a name, or with it as a part of theirs."""
+    return _named(wanted, names, nodes) or _with_part(wanted, names, nodes)
+
+
+def _numbered(est: Prediction, layer: str, candidates: Sequence[int], name: str | None, place: int) -> list[int]:
+    """The one at a place, counted from 1, of those that a name means (None: of all); none where there are no candidates.
+
+    Raises:
+        UsageError: there are not so many.
+    """
+    if 1 <= place <= len(candidates) or not candidates:
+        return list(candidates[place - 1 : place])
+    many = f"{len(candidates)} kernel{'s' if len(candidates) != 1 else ''}"
     what = f"{many} '{name}'" if name else many
     raise UsageError(f"--layer '{layer}': {est.model.name} has {what}, counted from 1")
 

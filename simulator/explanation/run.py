@@ -122,7 +122,7 @@ def _vector(book: Book, work: WorkTable, engine: EngineParams, rows: list[int]) 
 
 def _special(book: Book, work: WorkTable, engine: EngineParams, rows: list[int]) -> Expression:
     total = float(work.special_ops[rows].sum())
-    return Quantity("special", total, "OP") / book.special(book.hardware.engine(engine.id), engine)
+    return Quantity("special functions", total, "OP") / book.special(book.hardware.engine(engine.id), engine)
 
 
 _UNIT: dict[str, Callable[[Book, WorkTable, EngineParams, list[int]], Expression]] = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +16,12 @@ from simulator.model import Model
 from simulator.units import format_bytes, format_si
 
 _INTEGER = ("int4", "int8", "int16")
+_COLUMNS = (
+    "peak: the fastest dense rate, two operations a MAC. bandwidth: of the outermost memory or link. memory: what holds the"
+    " activations of the first engine, at most. power: TDP, or measured active power. –: the file does not say."
+    " sim hw show ID has every figure."
+)
+_COUNTS = "parameters and MACs as published (–: nobody published one); sim models show ID counts a network."
 
 
 class Recipe(Protocol):
@@ -45,7 +52,7 @@ def _table(*headers: str, right: Sequence[int] = ()) -> Table:
 
 
 def hardware_table(specs: Sequence[HardwareSpec], width: int) -> RenderableType:
-    """One line a machine: peaks, bandwidth, memory, power."""
+    """One line a machine: peaks, bandwidth, memory, power; then what these are."""
     wide = width >= 110
     headers = ["id", *(["name"] if wide else []), "class", "peak", "bandwidth", "memory", "power"]
     table = _table(*headers, right=[headers.index(h) for h in ("peak", "bandwidth", "memory", "power")])
@@ -54,7 +61,7 @@ def hardware_table(specs: Sequence[HardwareSpec], width: int) -> RenderableType:
         modes = f":{{{','.join(spec.modes)}}}" if spec.modes and wide else ""
         name = [f"{spec.name}{modes}"] if wide else []
         table.add_row(spec.id, *name, spec.hardware_class, _peak(machine), _bandwidth(machine), _capacity(machine), _power(spec))
-    return table
+    return Group(table, Padding(Text(_COLUMNS, style="dim"), (0, 0, 0, 2)))
 
 
 def rate_text(macs_per_s: float, rate: str) -> str:
@@ -63,8 +70,12 @@ def rate_text(macs_per_s: float, rate: str) -> str:
 
 
 def _peak(machine: Machine) -> str:
-    """The rate people quote: the fastest of int8, fp16, fp32."""
-    rates = {r: float(v) for e in machine.engines for r, v in e.macs_per_s.items() if r in ("int8", "fp16", "bf16", "fp32")}
+    """The rate people quote: the fastest of int8, fp16, fp32, on whichever engine that is."""
+    rates: dict[str, float] = {}
+    for engine in machine.engines:
+        for rate, per_s in engine.macs_per_s.items():
+            if rate in ("int8", "fp16", "bf16", "fp32"):
+                rates[rate] = max(float(per_s), rates.get(rate, 0.0))
     rate = max(rates, key=lambda r: rates[r]) if rates else next(iter(machine.engines[0].macs_per_s))
     return f"{rate} {rate_text(rates.get(rate, 0.0), rate)}"
 
@@ -90,7 +101,7 @@ def models_table(recipes: Sequence[Recipe], width: int) -> RenderableType:
     for recipe in recipes:
         options = [", ".join(recipe.parameters)] if wide else []
         table.add_row(recipe.id, *_published(recipe.published), recipe.title, *options)
-    return table
+    return Group(table, Padding(Text(_COUNTS, style="dim"), (0, 0, 0, 2)))
 
 
 def _published(published: object) -> tuple[str, str]:
@@ -123,7 +134,7 @@ def _counts(model: Model) -> list[tuple[str, str]]:
         ("model size", f"{format_bytes(model.weight_bytes)} in the file; {_sizes(model)}"),
         ("activations", f"{model.activation_elements_total:,} elements in all"),
         ("peak activations", f"{model.activation_elements_peak:,} elements: the largest input + output of a layer"),
-        ("receptive field", f"{model.receptive_field} positions"),
+        ("receptive field", f"{model.receptive_field} input position{'s' if model.receptive_field != 1 else ''} along an axis"),
     ]  # fmt: skip
     gaps = graph.coverage
     if gaps.ops_without_rule or gaps.tensors_without_shape or gaps.data_dependent_shapes:

@@ -119,7 +119,7 @@ def _section(section: Section, marks: dict[FigureUse, int]) -> list[RenderableTy
     """Its terms in a grid of two columns."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=False, max_width=_NAME)
-    grid.add_column()
+    grid.add_column(overflow="fold")
     for term in section.terms:
         grid.add_row(Text(printable(term.name), style="cyan"), _term(term, marks))
     note = [Text(section.note, style="dim")] if section.note else []
@@ -150,7 +150,7 @@ def lines_of(term: Term) -> list[str]:
 def _figure(figure: FigureUse, number: int) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True, style="yellow", min_width=4)
-    grid.add_column()
+    grid.add_column(overflow="fold")
     said = "; ".join(printable(x) for x in (figure.source, figure.note) if x) or "no source"
     head = Text.assemble(f"{figure.path} = ", (printable(figure.text), "bold"), f"   {figure.kind or 'unsourced'}, {figure.file}")
     grid.add_row(f"[{number}]", Group(head, Text(said, style="dim")))

@@ -90,7 +90,8 @@ def facts(est: Estimate, view: View) -> list[tuple[str, Text]]:
     if est.cost.transfer_s.any():
         rows.insert(2, ("Transfer", _transfers(est)))
     if est.energy_by_class_j and "active" not in est.energy_parts_j:  # measured power goes by time, see above
-        rows.append(("", Text(", ".join(_percents(est.energy_by_class_j, est.energy_j)), style="dim")))
+        classes = {"between kernels" if name == "outside" else name: value for name, value in est.energy_by_class_j.items()}
+        rows.append(("", Text(", ".join(_percents(classes, est.energy_j)), style="dim")))
     if view.battery is not None:
         rows.append(("Battery", Text.assemble((view.battery.life_text, "bold"), (f"   {view.battery.power_text}", "dim"))))
     rows += [("Memory" if i == 0 else "", _fit_line(f)) for i, f in enumerate(est.memory_fit)]

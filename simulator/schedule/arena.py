@@ -17,6 +17,7 @@ from simulator.schedule.conventions import Buffer, Span
 Ints = NDArray[np.int64]
 _PLACEMENTS: Final = 40_000  # budget of the climb: buffers placed, over all orders tried, of up to 2,000 buffers
 _MANY_PLACEMENTS: Final = 20_000  # of more buffers: they take longer
+_COARSEST: Final = 2**30  # bytes of an alignment: no memory has larger pages
 _STALE: Final = 100  # the climb gives up after so many orders without a smaller arena
 
 
@@ -67,12 +68,12 @@ def arena(found: Sequence[Buffer], method: str = "hill_climb", alignment_bytes: 
     """Addresses for all buffers: multiples of the alignment, no two that are needed at once overlap; deterministic.
 
     Raises:
-        UsageError: no such heuristic, or an alignment below 1.
+        UsageError: no such heuristic, or an alignment below 1 or above 1 GiB.
     """
     if method not in HEURISTICS:
         raise UsageError(f"no heuristic '{method}'{did_you_mean(method, HEURISTICS)} (known: {', '.join(HEURISTICS)})")
-    if alignment_bytes < 1:
-        raise UsageError(f"an alignment of {alignment_bytes} bytes: at least 1")
+    if not 1 <= alignment_bytes <= _COARSEST:
+        raise UsageError(f"an alignment of {alignment_bytes} bytes: at least 1, at most {_COARSEST}")
     shapes = [tuple(_aligned(s, alignment_bytes) for s in buffer.spans) for buffer in found]
     bound = lower_bound(shapes)
     addresses = HEURISTICS[method](shapes, bound)

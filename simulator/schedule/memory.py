@@ -69,12 +69,13 @@ def occupancy(graph: Graph, kernels: Sequence[Kernel]) -> Occupancy:
 
 @dataclass(frozen=True)
 class Fit:
-    """What one memory must hold, and what it can."""
+    """What one memory must hold, `activation_bytes` of it activations, and what it can."""
 
     memory: str
     needs_bytes: float
     capacity_bytes: float
     holds: tuple[str, ...]
+    activation_bytes: float = 0.0
 
     @property
     def fits(self) -> bool:
@@ -87,16 +88,23 @@ def fit(machine: Machine, touched: Footprint) -> tuple[Fit, ...]:
     homes = {"activations": machine.homes(weights=False), "weights": machine.homes(weights=True)}
     result = []
     for memory, weights, activations in placed_shares(touched, machine):
-        need = float(np.max(weights)) * touched.weight_bytes + float(np.max(activations)) * touched.activation_bytes
+        alive = float(np.max(activations)) * touched.activation_bytes
+        need = float(np.max(weights)) * touched.weight_bytes + alive
         holds = [name for name, memories in homes.items() if memory in memories]
-        result.append(Fit(memory.id, need, float(np.min(memory.capacity_bytes)), tuple(holds)))
+        result.append(Fit(memory.id, need, float(np.min(memory.capacity_bytes)), tuple(holds), alive))
     return tuple(result)
 
 
 def together(fits: Iterable[Fit]) -> tuple[Fit, ...]:
-    """One entry a memory: what several parts of a machine keep in it adds up."""
+    """One entry a memory. The weights that several parts of a machine keep in it add up; activations do not, for each part
+    counts all of the network that are alive while its own kernels run.
+    """
     found: dict[str, Fit] = {}
     for one in fits:
-        before = found.get(one.memory)
-        found[one.memory] = replace(one, needs_bytes=one.needs_bytes + before.needs_bytes) if before else one
+        if one.memory in found:
+            before = found[one.memory]
+            alive = max(one.activation_bytes, before.activation_bytes)
+            weights = (one.needs_bytes - one.activation_bytes) + (before.needs_bytes - before.activation_bytes)
+            one = replace(one, needs_bytes=weights + alive, activation_bytes=alive)
+        found[one.memory] = one
     return tuple(found.values())

@@ -128,7 +128,7 @@ def plan_memory(
 
     Raises:
         UsageError: patches that the network does not allow (NotLocalError) or of kernels that run in several places, or
-            an alignment below 1.
+            an alignment below 1 or above 1 GiB.
     """
     places = places_of(machine, engines)
     if options.patches and len(places) > 1:

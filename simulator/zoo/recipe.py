@@ -229,5 +229,5 @@ def find_recipe(name: str) -> Recipe:
     recipes = all_recipes()
     names = {name: recipe for recipe in recipes.values() for name in (recipe.id, *recipe.aliases)}
     if name not in names:
-        raise NotFoundError(f"the model catalogue has no '{name}'{did_you_mean(name, names)}")
+        raise NotFoundError(f"the model catalogue has no '{name}'{did_you_mean(name, names)} (see: sim models list)")
     return names[name]

@@ -48,6 +48,18 @@ def test_list_names_everything_and_fits(what: str, width: int) -> None:
     assert not any("…" in line for line in lines)
 
 
+def test_the_peak_is_that_of_the_fastest_engine() -> None:
+    """Not of the host beside an accelerator."""
+    lines = {line.split()[0]: " ".join(line.split()) for line in good("hw", "list", COLUMNS="80").lines}
+    assert "int8 4 TOP/s" in lines["edgetpu_usb"]
+    assert "int8 128 GOP/s" in lines["corstone_300"]
+
+
+def test_lists_say_what_their_columns_are() -> None:
+    assert "  peak: the fastest dense rate" in good("hw", "list").out
+    assert "  parameters and MACs as published" in good("models", "list").out
+
+
 @pytest.mark.parametrize("hardware", MACHINES)
 def test_show_has_every_figure_with_its_source(hardware: str) -> None:
     spec = simulator.load_hardware(hardware)

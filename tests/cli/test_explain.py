@@ -65,6 +65,15 @@ def test_every_number_can_be_followed_by_hand(args: tuple[str, ...]) -> None:
             followed(term)
 
 
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_sources_are_whole(columns: str) -> None:
+    """Long addresses go on in the next line."""
+    done = good("explain", "vit_b_16", "--hw", "a100_sxm_80", "--precision", "fp16", COLUMNS=columns)
+    assert "…" not in done.out
+    assert max(map(len, done.lines)) <= int(columns)
+    assert "nvidia-a100-datasheet-us-nvidia-1758950-r4-web.pdf" in "".join(line.strip() for line in done.lines)
+
+
 @ids
 def test_the_data_are_the_estimates(args: tuple[str, ...]) -> None:
     found, whole = explained(*args), good("estimate", *args[:-2], "--format", "json").json

@@ -174,6 +174,7 @@ def test_json_into_a_file(tmp_path: Path) -> None:
         (("--patches", "2x2:99"), "patches 2x2 of 99 kernels: the network has"),
         (("--patches", "2x2:10"), "is not local in space; end the patches before it"),
         (("--patches", "30x2:2"), "patches 30x2: 'block1.0.depthwise.act.out' has only 25 x 5 positions"),
+        (("--align", "99999999999999999999"), "an alignment of 99999999999999999999 bytes: at least 1, at most 1073741824"),
         (("-o", "plan.gif"), "'.gif' is not a picture format"),
         (("-o", "no/such/plan.png"), "there is no folder no/such"),
     ],

@@ -86,3 +86,13 @@ def test_between_two_devices_data_goes_by_the_host() -> None:
     assert crossed == [("x", None, 0, 0), ("a", 0, None, 1), ("a", None, 1, 1), ("y", 1, None, 1)]
     assert sum(float(c.all_bytes.sum()) for c in est.cost.crossed.values()) == 4 * KIB
     assert plan.places[0].peaks["liveness"].live_bytes.tolist() == [2 * KIB, 1 * KIB]
+
+
+@pytest.mark.parametrize("network", ["mobilenet_v3_small", "efficientnet_b0"])
+def test_engines_that_share_their_memory_hold_activations_once(network: str) -> None:
+    """An Orin's DLA and GPU work from one DRAM; the GPU has a cache besides. Estimate and plan agree."""
+    est = sim.estimate(network, "jetson_agx_orin64", precision="int8", runtime="tensorrt_dla")
+    assert set(est.engines) == {"dla", "tensor"}
+    (dram,) = est.memory_fit
+    assert dram.needs_bytes == est.work.footprint.weight_bytes + est.prepared.occupancy.peak_bytes
+    assert sim.plan(est, alignment_bytes=1).fits[0].needs_bytes == dram.needs_bytes
