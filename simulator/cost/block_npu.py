@@ -33,7 +33,7 @@ _SIDES = ("ofm_h", "ofm_w", "ofm_c", "ifm_h", "ifm_w", "ifm_c")
 class BlockOps:
     """Operators: shapes and class. Neither depthwise, pooling, vector nor elementwise: a dense convolution.
 
-    `vector` is a fully-connected layer. `inputs` counts the full-size inputs of an elementwise operator (1 or 2).
+    `vector` is a fully-connected layer. `inputs` counts the operands of an elementwise operator but scalars (1 or 2).
     `linear` maps are channels-last without bricks: inputs and outputs of the network. `output_cycles` is the time of the
     output stage for one element, by operator and activation. Dilations are those of the hardware, 1 or 2: see
     `hardware_kernel`.
