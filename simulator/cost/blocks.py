@@ -114,7 +114,7 @@ def _operators(maps: FeatureMaps, npu: BlockNpu) -> BlockOps:
         depthwise=maps.has(Form.DEPTHWISE), pooling=maps.has(Form.POOL), vector=maps.has(Form.VECTOR),
         elementwise=maps.has(Form.ELEMENTWISE, Form.NONE), inputs=maps.inputs, bias=weighted,
         ifm_linear=maps.data_linear, ofm_linear=maps.output_linear, output_cycles=_output_cycles(maps, npu),
-        dilation_h=dilation_h, dilation_w=dilation_w,
+        dilation_h=dilation_h, dilation_w=dilation_w, upscaled=maps.upscaled,
     )  # fmt: skip
 
 

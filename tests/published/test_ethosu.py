@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
 from support.graphs import loaded, model, node, value
 
 from simulator.api import estimate, load_hardware, load_model
@@ -375,6 +376,34 @@ def test_sums_and_products(config: str, kind: str, second: int, sides: list[int]
     assert [getattr(plan.block, side)[row] for side in ("ofm_h", "ofm_w", "ofm_c")] == sides
     assert est.cost.compute_s[row] * hertz(est) == pytest.approx(cycles)
     assert est.cost.moved["sram"][0][row] == pytest.approx(read_bytes, abs=1)
+
+
+# the same of a pool of 1 × 1 on maps made twice as large by nearest neighbours: sides of the output and channels; block,
+# cycles, bytes read
+UPSCALED = [
+    ("U55_128", (28, 96), [7, 18, 16], 48888, 30720), ("U55_128", (52, 24), [7, 18, 16], 48888, 30720),
+    ("U55_128", (26, 128), [7, 18, 16], 65016, 40960), ("U65_512", (28, 96), [14, 18, 16], 12384, 30720),
+    ("U65_512", (52, 24), [14, 18, 16], 12384, 30720), ("U65_512", (26, 128), [14, 18, 16], 16416, 40960),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("config", "size", "sides", "cycles", "read_bytes"), UPSCALED)
+@pytest.mark.parametrize("op_type", ["Resize", "Upsample"])
+def test_nearest_neighbours(
+    op_type: str, config: str, size: tuple[int, int], sides: list[int], cycles: int, read_bytes: int
+) -> None:
+    """Exact."""
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "s")
+    resize = node(op_type, "a s" if op_type == "Upsample" else "a _ s", "b", mode="nearest")
+    nodes = [node("Relu", "x", "a"), resize, node("Relu", "b", "y")]
+    inputs = [value("x", 1, size[1], size[0] // 2, size[0] // 2)]
+    network = loaded(model(nodes, inputs, ["y"], [scales], opset=9 if op_type == "Upsample" else 17))
+    est = estimate(network, f"ethos_{config.lower()}", precision="int8")
+    (row,) = (i for i, kernel in enumerate(est.prepared.kernels) if est.prepared.graph.ops[kernel.main].op_type == op_type)
+    plan = plan_of(est.work.maps, machine_of(est.hardware).engines[0].shape)
+    assert [getattr(plan.block, side)[row] for side in ("ofm_h", "ofm_w", "ofm_c")] == sides
+    assert est.cost.compute_s[row] * hertz(est) == pytest.approx(cycles, abs=1)
+    assert est.cost.moved["sram"][0][row] == read_bytes
 
 
 def test_many_machines_as_one_by_one() -> None:
