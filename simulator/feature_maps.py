@@ -23,8 +23,10 @@ from simulator.ops.work import CONVOLUTIONS, Kind, Window, Work
 
 Column = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+_RESIZES = frozenset({"Resize", "Upsample"})
 _ROWS_OF_A_VECTOR = 4  # Vela 4.2.0, convert_batched_fc_shape; of 6, 8, 9, 12 and 16 rows it makes small images instead
 _SUMS = frozenset({"Add", "Sub", "Sum", "QLinearAdd"})
+_PRODUCTS = frozenset({"Mul", "QLinearMul"})
 _MAXIMA = frozenset({"MaxPool", "NhwcMaxPool", "GlobalMaxPool"})
 _CLIPS = frozenset({"Relu", "Clip"})
 _TABLES = frozenset({"Elu", "HardSigmoid", "HardSwish", "Selu"})  # besides all that have special functions
@@ -45,6 +47,7 @@ class Stage(StrEnum):
     """What the output stage does to an element."""
 
     SUM = "sum"
+    PRODUCT = "product"
     MAXIMUM = "maximum"
     OTHER = "other"
 
@@ -65,7 +68,9 @@ class FeatureMaps:
     """One row a kernel; `images` of each are worked on, one after the other.
 
     `output` and `data` are (n_kernels, 3): height, width, channels; `kernel`, `strides` and `dilations` (n_kernels, 2).
-    `inputs` counts the full-size inputs of an element-wise kernel. `entering_bytes` and `leaving_bytes` are what it reads of
+    `inputs` counts the operands of an element-wise kernel but scalars: those that are broadcast are read in full size too;
+    `operand_words` are their elements for an image, each read once. `upscaled` marks pools of an image made twice as high and
+    wide by its nearest elements. `entering_bytes` and `leaving_bytes` are what it reads of
     inputs and writes of outputs of the network; linear maps are those and what is reshaped. Rows of form NONE are 1
     everywhere. `filters` are the weights that an engine may read encoded.
     """
@@ -80,6 +85,8 @@ class FeatureMaps:
     strides: Column
     dilations: Column
     inputs: Column
+    operand_words: Column
+    upscaled: Mask
     entering_bytes: Column
     leaving_bytes: Column
     data_linear: Mask
@@ -106,6 +113,8 @@ class _Sizes:
     strides: tuple[int, int] = (1, 1)
     dilations: tuple[int, int] = (1, 1)
     inputs: int = 1
+    operand_words: float = 1.0
+    upscaled: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -125,7 +134,7 @@ def feature_maps(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work])
         tuple(_stage(graph.ops[kernel.main].op_type) for kernel in kernels),
         tuple(_function(graph, kernel, works) for kernel in kernels),
         table("images"), table("output", 3), table("data", 3), table("kernel", 2), table("strides", 2), table("dilations", 2),
-        table("inputs"),
+        table("inputs"), table("operand_words"), np.array([found.upscaled for found in sizes], np.bool_),
         _boundary_bytes(graph, kernels, lambda k: k.inputs), _boundary_bytes(graph, kernels, lambda k: k.outputs),
         np.array([_is_linear(graph, [t.name for t in k.inputs], s.data) for k, s in zip(kernels, sizes, strict=True)], np.bool_),
         np.array([_is_linear(graph, [t.name for t in k.outputs], s.output) for k, s in zip(kernels, sizes, strict=True)],
@@ -148,6 +157,8 @@ def _sizes(graph: Graph, kernel: Kernel, work: Work) -> _Sizes:
         return _windowed(graph, kernel, work, work.window)
     if kernel.kind is Kind.GEMM and work.gemm:
         return _product(graph, kernel, work)
+    if kernel.kind is Kind.COPY and graph.ops[kernel.main].op_type in _RESIZES:
+        return _resized(graph, kernel)
     return _elementwise(graph, kernel) if kernel.kind is Kind.POINTWISE else _Sizes()
 
 
@@ -163,7 +174,7 @@ def _windowed(graph: Graph, kernel: Kernel, work: Work, window: Window) -> _Size
         form, groups, deep = Form.DENSE, work.gemm.groups, work.gemm.k // work.gemm.taps
     images = batch * groups * main.repeat
     output, data = (*_plane(window.output), channels // groups), (*_plane(window.data), deep)
-    dilations = main.attrs.get("dilations") or ()
+    dilations = (main.attrs.get("dilations") or ()) if work.gemm else ()
     assert isinstance(dilations, tuple)
     return _Sizes(form, images, output, data, _plane(window.kernel), _last_two(window.strides), _last_two(dilations))
 
@@ -175,6 +186,17 @@ def _product(graph: Graph, kernel: Kernel, work: Work) -> _Sizes:
     return _Sizes(form, gemm.groups * graph.ops[kernel.main].repeat, (1, gemm.m, gemm.n), (1, gemm.m, gemm.k))
 
 
+def _resized(graph: Graph, kernel: Kernel) -> _Sizes:
+    """Nearest neighbours of an image made twice as high and wide: a pool of 1 × 1. Other factors have no block form."""
+    main = graph.ops[kernel.main]
+    data, made = graph.tensors[main.inputs[0]].shape or (), graph.tensors[main.outputs[0]].shape or ()
+    if len(data) != 4 or made != (*data[:2], 2 * data[2], 2 * data[3]):
+        return _Sizes()
+    batch, channels, height, width = data
+    output, read = (2 * height, 2 * width, channels), (height, width, channels)
+    return _Sizes(Form.POOL, batch * main.repeat, output, read, upscaled=True)
+
+
 def _elementwise(graph: Graph, kernel: Kernel) -> _Sizes:
     main = graph.ops[kernel.main]
     made = graph.tensors[main.outputs[0]]
@@ -183,9 +205,10 @@ def _elementwise(graph: Graph, kernel: Kernel) -> _Sizes:
     if len(shape) > 3:
         images, channels, image = shape[0], shape[1], shape[2:]
     size = (*_plane(image), channels)
-    read = {t.name for t in kernel.inputs if t.elements == made.elements}
-    inputs = min(max(len([n for n in main.inputs if n in read]), 1), 2)
-    return _Sizes(Form.ELEMENTWISE, images * main.repeat, size, size, inputs=inputs)
+    read = {t.name: t.elements for t in kernel.inputs if t.elements > 1}
+    operands = [read[name] for name in main.inputs if name in read][:2] or [made.elements]
+    words = sum(operands) / max(images, 1)
+    return _Sizes(Form.ELEMENTWISE, images * main.repeat, size, size, inputs=len(operands), operand_words=words)
 
 
 def _plane(axes: Shape) -> tuple[int, int]:
@@ -199,7 +222,8 @@ def _last_two(steps: Shape) -> tuple[int, int]:
 
 
 def _stage(op_type: str) -> Stage:
-    return Stage.SUM if op_type in _SUMS else Stage.MAXIMUM if op_type in _MAXIMA else Stage.OTHER
+    stages = ((_SUMS, Stage.SUM), (_PRODUCTS, Stage.PRODUCT), (_MAXIMA, Stage.MAXIMUM))
+    return next((stage for types, stage in stages if op_type in types), Stage.OTHER)
 
 
 def _function(graph: Graph, kernel: Kernel, works: Sequence[Work]) -> Function:

@@ -84,7 +84,7 @@ IMPURE_MODULES = {
     "logging",
 }
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "exit", "quit", "breakpoint"}
-LAZY = ("onnx", "numpy", "matplotlib", "typer", "rich", "yaml", "pydantic", "networkx", "pandas")
+LAZY = ("onnx", "numpy", "matplotlib", "typer", "rich", "yaml", "pydantic", "networkx", "pandas", "simulator.cost.blocks")
 MAY_IMPORT = {"io": {"cli", "api", "zoo", "fidelity", "io"}, "zoo": {"cli", "api", "zoo"}, "report": {"cli", "api", "report"}}
 
 
@@ -243,7 +243,12 @@ def test_an_estimate_of_a_file_loads_neither_onnx_nor_plots(tmp_path: Path) -> N
         "matplotlib",
         "typer",
         "networkx",
+        "simulator.cost.blocks",
     }
+
+
+def test_blocks_are_loaded_where_a_machine_works_by_them() -> None:
+    assert "simulator.cost.blocks" in loads("import simulator as s; s.estimate('resnet8', 'ethos_u55_128', precision='int8')")
 
 
 def test_listing_the_catalogue_does_not_load_onnx() -> None:

@@ -5,7 +5,7 @@ estimate, not silicon. Fields of `BlockOps` are columns (n_kernels,), those of `
 of design points (n_points, 1). Feature maps of 8 bits. All sizes in elements, rows, columns or channels; ofm and ifm are
 the output and the input feature map, a ublock what the MAC array computes at once.
 
-Validity: int8, no upscaling.
+Validity: int8.
 """
 
 from collections.abc import Sequence
@@ -33,9 +33,10 @@ _SIDES = ("ofm_h", "ofm_w", "ofm_c", "ifm_h", "ifm_w", "ifm_c")
 class BlockOps:
     """Operators: shapes and class. Neither depthwise, pooling, vector nor elementwise: a dense convolution.
 
-    `vector` is a fully-connected layer. `inputs` counts the full-size inputs of an elementwise operator (1 or 2).
+    `vector` is a fully-connected layer. `inputs` counts the operands of an elementwise operator but scalars (1 or 2).
     `linear` maps are channels-last without bricks: inputs and outputs of the network. `output_cycles` is the time of the
-    output stage for one element, by operator and activation. Dilations are those of the hardware, 1 or 2: see
+    output stage for one element, by operator and activation. `upscaled` operators read every row and column of their input
+    twice, as the nearest of an image of twice the sides. Dilations are those of the hardware, 1 or 2: see
     `hardware_kernel`.
     """
 
@@ -60,6 +61,7 @@ class BlockOps:
     output_cycles: Number
     dilation_h: Array = field(default_factory=lambda: np.ones(()))
     dilation_w: Array = field(default_factory=lambda: np.ones(()))
+    upscaled: Mask = field(default_factory=lambda: np.zeros((), np.bool_))
 
     @property
     def area_h(self) -> Array:
@@ -152,8 +154,8 @@ def choose_block(op: BlockOps, npu: BlockNpu) -> Block:
     ofm_c = np.minimum(size_c, deep)
     ofm_h = _up(np.minimum(op.ofm_h, size_h), npu.ublock_h)
     ofm_w = _up(np.minimum(op.ofm_w, size_w), npu.ublock_w)
-    ifm_h = _up((ofm_h - 1.0) * op.stride_h + np.minimum(op.area_h, _SUBKERNEL), npu.ublock_h)
-    ifm_w = _up((ofm_w - 1.0) * op.stride_w + np.minimum(op.area_w, _SUBKERNEL), npu.ublock_w)
+    ifm_h = _up(_window(op, ofm_h, op.stride_h, op.area_h), npu.ublock_h)
+    ifm_w = _up(_window(op, ofm_w, op.stride_w, op.area_w), npu.ublock_w)
     ifm_c = np.where(op.equal_depth, ofm_c, _up(np.minimum(op.ifm_c, np.where(part, 16.0, 32.0)), _DEPTH))
     sides = dict(zip(_SIDES, (ofm_h, ofm_w, ofm_c, ifm_h, ifm_w, ifm_c), strict=True))
     tried = Block(**sides, part_kernel=part)
@@ -163,6 +165,12 @@ def choose_block(op: BlockOps, npu: BlockNpu) -> Block:
     best = np.unravel_index(_cheapest(cost.reshape(-1, *points), small.reshape(-1, *points)), shape[:3])
     place = (*best, *np.indices(points))
     return Block(**{name: np.broadcast_to(side, shape)[place] for name, side in sides.items()}, part_kernel=part)
+
+
+def _window(op: BlockOps, side: Array, stride: Array, area: Array) -> Array:
+    """Rows (or columns) of the input for so many of the output; half and one more where it is upscaled."""
+    wanted = (side - 1.0) * stride + np.minimum(area, _SUBKERNEL)
+    return np.where(op.upscaled, np.ceil((wanted + 1.0) / 2.0), wanted)
 
 
 def _up_to(sizes: Sequence[int], largest: Array) -> list[int]:

@@ -42,13 +42,15 @@ _FOLDED_CHANNELS = 8.0  # of a first convolution whose columns are read in pairs
 class Plan:
     """The operators of all kernels on one geometry, or on a column of them, and the block of each.
 
-    `whole` marks those that have a block form. `coded` is bytes of weights as read over plain ones.
+    `whole` marks those that have a block form. `coded` is bytes of weights as read over plain ones, `operand_words` what an
+    element-wise kernel reads for an image, each operand once.
     """
 
     op: BlockOps
     block: Block
     whole: Mask
     coded: Array
+    operand_words: Array
 
 
 def plan_of(maps: FeatureMaps, npu: BlockNpu) -> Plan:
@@ -63,7 +65,7 @@ def plan_of(maps: FeatureMaps, npu: BlockNpu) -> Plan:
     block = {f.name: np.stack([getattr(p.block, f.name) for p in plans])[place] for f in fields(Block)}
     cycles = np.stack([np.asarray(p.op.output_cycles) for p in plans])[place]
     op = replace(plans[0].op, output_cycles=cycles)
-    return Plan(op, Block(**block), plans[0].whole, np.stack([p.coded for p in plans])[place])
+    return replace(plans[0], op=op, block=Block(**block), coded=np.stack([p.coded for p in plans])[place])
 
 
 def _numbers(npu: BlockNpu) -> list[Number]:
@@ -78,7 +80,7 @@ def _geometry(numbers: Sequence[float]) -> BlockNpu:
     return BlockNpu(**dict(zip(names, numbers, strict=False)), output=OutputCycles(*numbers[len(names) :]))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def _plan(maps: FeatureMaps, npu: BlockNpu) -> Plan:
     """The blocks of a table; equal operators are looked at once, a few of about one height at a time."""
     op = _operators(maps, npu)
@@ -87,7 +89,7 @@ def _plan(maps: FeatureMaps, npu: BlockNpu) -> Plan:
     few = [first[i : i + _AT_ONCE] for i in range(0, len(first), _AT_ONCE)] or [first]
     blocks = [block_npu.choose_block(_rows(op, rows), npu) for rows in few]
     block = Block(**{f.name: np.concatenate([getattr(b, f.name) for b in blocks]) for f in fields(Block)})
-    return Plan(op, _rows(block, place.reshape(-1)), ~maps.has(Form.NONE), _coded(maps, op, npu))
+    return Plan(op, _rows(block, place.reshape(-1)), ~maps.has(Form.NONE), _coded(maps, op, npu), maps.operand_words)
 
 
 def _rows(columns: _Columns, rows: NDArray[np.intp]) -> _Columns:
@@ -112,14 +114,14 @@ def _operators(maps: FeatureMaps, npu: BlockNpu) -> BlockOps:
         depthwise=maps.has(Form.DEPTHWISE), pooling=maps.has(Form.POOL), vector=maps.has(Form.VECTOR),
         elementwise=maps.has(Form.ELEMENTWISE, Form.NONE), inputs=maps.inputs, bias=weighted,
         ifm_linear=maps.data_linear, ofm_linear=maps.output_linear, output_cycles=_output_cycles(maps, npu),
-        dilation_h=dilation_h, dilation_w=dilation_w,
+        dilation_h=dilation_h, dilation_w=dilation_w, upscaled=maps.upscaled,
     )  # fmt: skip
 
 
 def _output_cycles(maps: FeatureMaps, npu: BlockNpu) -> Array:
     """Cycles of the output stage for an element: of the operator or of its activation function, whichever is slower."""
     stage = npu.output
-    makes = {Stage.SUM: stage.sum, Stage.MAXIMUM: stage.maximum, Stage.OTHER: stage.other}
+    makes = {Stage.SUM: stage.sum, Stage.PRODUCT: stage.product, Stage.MAXIMUM: stage.maximum, Stage.OTHER: stage.other}
     behind = {Function.NONE: 0.0, Function.CLIP: stage.clip, Function.TABLE: stage.table}
     slower = [max(makes[s], behind[f]) for s, f in zip(maps.stages, maps.functions, strict=True)]
     return np.array(slower, np.float64)
@@ -264,5 +266,5 @@ def _inflation(flow: Flow, plan: Plan, npu: BlockNpu, burst_bytes: Number) -> Ar
         moved, plain = block_npu.output_bytes(op, npu, block, port), op.ofm_h * op.ofm_w * op.ofm_c
     else:
         moved = block_npu.input_bytes(op, block, port)
-        plain = op.ifm_h * op.ifm_w * op.ifm_c * np.where(op.elementwise, op.inputs, 1.0)
+        plain = np.where(op.elementwise, plan.operand_words, op.ifm_h * op.ifm_w * op.ifm_c)
     return np.maximum(moved / plain, 1.0)

@@ -60,9 +60,13 @@ class TilesGeometry(_Section):
 
 
 class OutputGeometry(_Section):
-    """Cycles that the output stage takes for an element: by what it makes, and by the activation function behind it."""
+    """Cycles that the output stage takes for an element: by what it makes, and by the activation function behind it.
+
+    A `product` left out takes what `other` results take.
+    """
 
     sum: f.Count
+    product: f.Count | None = None
     maximum: f.Count
     other: f.Count
     clip: f.Count
@@ -132,6 +136,7 @@ class OutputCycles:
     """Numbers of an `OutputGeometry`."""
 
     sum: Number
+    product: Number
     maximum: Number
     other: Number
     clip: Number
@@ -154,7 +159,7 @@ class BlockNpu:
     acc_granule: Number
     stall_cycles: Number
     bank_bytes: Number = 1024.0
-    output: OutputCycles = OutputCycles(1.0, 1.0, 1.0, 1.0, 1.0)
+    output: OutputCycles = OutputCycles(1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 
     @property
     def macs_per_cycle(self) -> Number:
@@ -187,11 +192,14 @@ def shape_of(geometry: Geometry | None) -> Shape:
 
 def _blocks(geometry: BlockGeometry) -> BlockNpu:
     stage = geometry.output
+    product = stage.product or stage.other
     return BlockNpu(
         ublock_h=geometry.rows.value, ublock_w=geometry.columns.value, ublock_c=geometry.channels.value,
         cores=geometry.cores.value, banks=geometry.banks.value, ifm_granule=geometry.input_granule.value,
         acc_granule=geometry.sum_granule.value, stall_cycles=geometry.stall.value,
-        output=OutputCycles(stage.sum.value, stage.maximum.value, stage.other.value, stage.clip.value, stage.table.value),
+        output=OutputCycles(
+            stage.sum.value, product.value, stage.maximum.value, stage.other.value, stage.clip.value, stage.table.value
+        ),
     )  # fmt: skip
 
 

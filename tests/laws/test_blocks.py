@@ -17,9 +17,10 @@ from simulator.api import load_hardware, load_model
 from simulator.cost import blocks
 from simulator.cost.limits import limits_of
 from simulator.cost.table import cost_table
-from simulator.estimator import estimate, prepare
+from simulator.estimator import estimate, prepare, totals
 from simulator.feature_maps import Form
 from simulator.io.hardware_reader import load_runtime
+from simulator.machine.geometry import BlockNpu
 from simulator.machine.params import machine_of
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
@@ -127,6 +128,29 @@ def test_weights_are_read_encoded() -> None:
     assert weights_bytes(quantized(SPREAD)) == pytest.approx(unknown, rel=0.01)
 
 
+@pytest.mark.parametrize("form", ["QDQ", "QLinear"])
+def test_values_are_found_behind_scales(form: str) -> None:
+    """Whichever way a file is quantized, and with a scale for each channel."""
+    tensors = [
+        numpy_helper.from_array(SPREAD.astype(np.int8), "w"), numpy_helper.from_array(np.float32(0.1), "s"),
+        numpy_helper.from_array(np.int8(0), "z"), numpy_helper.from_array(np.full(64, 0.1, np.float32), "ws"),
+        numpy_helper.from_array(np.zeros(64, np.int8), "wz"),
+    ]  # fmt: skip
+    if form == "QDQ":
+        nodes = [
+            node("DequantizeLinear", "x s z", "xf"), node("DequantizeLinear", "w ws wz", "wf", axis=0),
+            node("Conv", "xf wf", "yf"), node("QuantizeLinear", "yf s z", "y"),
+        ]  # fmt: skip
+    else:
+        nodes = [node("QLinearConv", "x s z w ws wz s z", "y")]
+    network = loaded(model(nodes, [value("x", 1, 32, 16, 16, dtype=INT8)], ["y"], tensors))
+    est = catalogue_estimate(network, "ethos_u55_128")
+    (filters,) = (f for f in est.work.maps.filters if f is not None)
+    assert filters.counts is not None
+    assert filters.counts.tolist() == np.bincount(SPREAD.ravel() + 128, minlength=256).tolist()
+    assert filters.size_bytes == est.work.weight_bytes.max() - filters.others_bytes
+
+
 def test_zeros_are_hardly_read() -> None:
     some = np.where(np.arange(64 * 32 * 9).reshape(SPREAD.shape) % 16 == 0, SPREAD, 0)
     none = weights_bytes(quantized(np.zeros(SPREAD.shape)))
@@ -175,3 +199,15 @@ def test_blocks_are_chosen_once_for_a_sweep() -> None:
         swept = replace(machine, memories=(faster, far))
         cost_table(work, swept, limits, place(work, swept, limits.profiles))
     assert blocks._plan.cache_info().misses == 1
+
+
+def test_blocks_are_chosen_once_for_each_geometry_of_a_sweep() -> None:
+    machine, software = machine_of(load_hardware("ethos_u55_128")), load_runtime("ethosu")
+    prepared, (engine,) = prepare(load_model("resnet8"), "int8", software.fusion), machine.engines
+    assert isinstance(engine.shape, BlockNpu)
+    banks = np.array([14.0, 20.0, 44.0, 20.0, 14.0, 14.0])[:, np.newaxis]
+    blocks._plan.cache_clear()
+    swept = replace(machine, engines=(replace(engine, shape=replace(engine.shape, banks=banks)),))
+    latency_s = totals(prepared, swept, software).latency_s
+    assert blocks._plan.cache_info().misses == 3
+    assert latency_s[0] == latency_s[4] == latency_s[5] != latency_s[1] == latency_s[3]

@@ -20,10 +20,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
+from support.graphs import loaded, model, node, value
 
 from simulator.api import estimate, load_hardware, load_model
 from simulator.cost import block_npu as npu_model
 from simulator.cost.block_npu import Block, BlockOps, Port
+from simulator.cost.blocks import plan_of
 from simulator.machine.geometry import BlockNpu
 from simulator.machine.params import machine_of
 from simulator.result.estimate import Estimate
@@ -353,6 +356,56 @@ def test_dilation_beyond_two_spreads_the_kernel(dilation: int, kernel: int, by_h
     assert [side.item() for side in found] == [kernel, by_hardware]
 
 
+# find_block_config and measure_* of element-wise operators on 14 × 14 × 96: operator, second operand; output cycles, block
+BINARY = [
+    ("U55_128", "add", 96, [8, 8, 64], 28224, 2 * 18816), ("U55_128", "mul", 96, [8, 8, 64], 14112, 2 * 18816),
+    ("U55_128", "mul", 1, [9, 14, 80], 14112, 18816), ("U65_512", "add", 96, [12, 14, 48], 7056, 2 * 18816),
+    ("U65_512", "mul", 96, [12, 14, 48], 3528, 2 * 18816), ("U65_512", "mul", 1, [14, 14, 96], 3528, 18816),
+]  # fmt: skip
+PRODUCT = {"U55_32": 3, "U55_64": 1.5, "U55_128": 0.75, "U55_256": 0.375, "U65_256": 0.375, "U65_512": 0.1875}
+
+
+@pytest.mark.parametrize(("config", "kind", "second", "sides", "cycles", "read_bytes"), BINARY)
+def test_sums_and_products(config: str, kind: str, second: int, sides: list[int], cycles: int, read_bytes: int) -> None:
+    """Exact; a second operand of 1 × 1 × 96 is broadcast, one of a single element is no operand."""
+    a, b = value("a", 1, 96, 14, 14), value("b", 1, second, 1, 1)
+    nodes = [node("Relu", "a", "x"), node("Relu", "b", "y"), node(kind.title(), "x y", "z"), node("Relu", "z", "w")]
+    est = estimate(loaded(model(nodes, [a, b], ["w"])), f"ethos_{config.lower()}", precision="int8")
+    (row,) = (i for i, name in enumerate(est.work.names) if name == f"{kind}_z")
+    plan = plan_of(est.work.maps, machine_of(est.hardware).engines[0].shape)
+    assert [getattr(plan.block, side)[row] for side in ("ofm_h", "ofm_w", "ofm_c")] == sides
+    assert est.cost.compute_s[row] * hertz(est) == pytest.approx(cycles)
+    assert est.cost.moved["sram"][0][row] == pytest.approx(read_bytes, abs=1)
+
+
+# the same of a pool of 1 × 1 on maps made twice as large by nearest neighbours: sides of the output and channels; block,
+# cycles, bytes read
+UPSCALED = [
+    ("U55_128", (28, 96), [7, 18, 16], 48888, 30720), ("U55_128", (52, 24), [7, 18, 16], 48888, 30720),
+    ("U55_128", (26, 128), [7, 18, 16], 65016, 40960), ("U65_512", (28, 96), [14, 18, 16], 12384, 30720),
+    ("U65_512", (52, 24), [14, 18, 16], 12384, 30720), ("U65_512", (26, 128), [14, 18, 16], 16416, 40960),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("config", "size", "sides", "cycles", "read_bytes"), UPSCALED)
+@pytest.mark.parametrize("op_type", ["Resize", "Upsample"])
+def test_nearest_neighbours(
+    op_type: str, config: str, size: tuple[int, int], sides: list[int], cycles: int, read_bytes: int
+) -> None:
+    """Exact."""
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "s")
+    resize = node(op_type, "a s" if op_type == "Upsample" else "a _ s", "b", mode="nearest")
+    nodes = [node("Relu", "x", "a"), resize, node("Relu", "b", "y")]
+    inputs = [value("x", 1, size[1], size[0] // 2, size[0] // 2)]
+    network = loaded(model(nodes, inputs, ["y"], [scales], opset=9 if op_type == "Upsample" else 17))
+    est = estimate(network, f"ethos_{config.lower()}", precision="int8")
+    (row,) = (i for i, kernel in enumerate(est.prepared.kernels) if est.prepared.graph.ops[kernel.main].op_type == op_type)
+    plan = plan_of(est.work.maps, machine_of(est.hardware).engines[0].shape)
+    assert [getattr(plan.block, side)[row] for side in ("ofm_h", "ofm_w", "ofm_c")] == sides
+    assert est.cost.compute_s[row] * hertz(est) == pytest.approx(cycles, abs=1)
+    assert est.cost.moved["sram"][0][row] == read_bytes
+
+
 def test_many_machines_as_one_by_one() -> None:
     """A column of geometries gives every row bit by bit."""
     layers = NETWORKS["vww_96_int8"]
@@ -437,4 +490,5 @@ def test_geometry_of_the_catalogue(config: str) -> None:
     numbers, (of_sum, of_maximum, other), clip = CONFIGS[config]
     assert tuple(getattr(shape, name) for name in FIELDS) == numbers
     assert (shape.output.sum, shape.output.maximum, shape.output.other, shape.output.clip) == (of_sum, of_maximum, other, clip)
+    assert shape.output.product == PRODUCT[config]
     assert shape.macs_per_cycle == int(config.split("_")[1])

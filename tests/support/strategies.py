@@ -34,7 +34,10 @@ sides = st.integers(1, 16)
 
 def block_geometries() -> st.SearchStrategy[dict[str, Any]]:
     """Of engines that work by blocks."""
-    output = st.fixed_dictionaries(dict.fromkeys(("sum", "maximum", "other", "clip", "table"), st.floats(0.05, 8.0)))
+    cycles = st.floats(0.05, 8.0)
+    output = st.fixed_dictionaries(
+        dict.fromkeys(("sum", "maximum", "other", "clip", "table"), cycles), optional={"product": cycles}
+    )
     counts = ("rows", "columns", "channels", "cores", "banks", "input_granule", "sum_granule", "stall")
     return st.fixed_dictionaries({"kind": st.just("block"), "output": output} | dict.fromkeys(counts, sides))
 

@@ -1,6 +1,8 @@
 """Feature maps of kernels: form and sizes of what engines see that work by blocks."""
 
+import numpy as np
 import pytest
+from onnx import numpy_helper
 from support.graphs import loaded, model, node, value, weight
 
 from simulator.estimator import prepare
@@ -68,6 +70,24 @@ def test_pools_sums_and_what_has_no_form() -> None:
     assert found.output[:3].tolist() == [[4, 4, 8], [1, 1, 8], [9, 9, 8]]
     assert found.kernel[:2].tolist() == [[3, 3], [4, 4]]
     assert found.inputs.tolist() == [1, 1, 2, 1, 1]
+
+
+@pytest.mark.parametrize(("scales", "mode", "form"), [
+    ((1, 1, 2, 2), "nearest", Form.POOL), ((1, 1, 4, 4), "nearest", Form.NONE), ((1, 1, 2, 2), "linear", Form.NONE),
+    ((1, 1, 1, 2), "nearest", Form.NONE),
+])  # fmt: skip
+def test_only_nearest_neighbours_of_twice_the_sides_have_blocks(scales: tuple[int, ...], mode: str, form: Form) -> None:
+    factors = numpy_helper.from_array(np.array(scales, np.float32), "s")
+    found = maps(loaded(model([node("Resize", "x _ s", "y", mode=mode)], [value("x", 1, 8, 6, 5)], ["y"], [factors])))
+    assert found.forms == (form,)
+    assert found.upscaled.tolist() == [form is Form.POOL]
+    if form is Form.POOL:
+        assert (found.output.tolist(), found.data.tolist()) == ([[12, 10, 8]], [[6, 5, 8]])
+
+
+def test_dilations_of_convolutions() -> None:
+    found = maps(conv((1, 4, 10, 12), (3, 3), dilations=[2, 3]))
+    assert (found.kernel.tolist(), found.dilations.tolist()) == ([[3, 3]], [[2, 3]])
 
 
 def test_what_is_reshaped_is_linear() -> None:
