@@ -73,16 +73,19 @@ def prepare(
     adds: tuple[str, ...] = (),
     layout: str = "channels_first",
     in_place: InPlace = InPlace(),  # noqa: B008  frozen
+    *,
+    once: bool = False,
 ) -> Prepared:
     """Kernels and work of a model; kept, since the same model is often held against several machines.
 
     `supported` is what those engines run that do not run everything, `adds` what the runtime runs beside the file, `layout`
-    how its images lie, `in_place` what is written over its input.
+    how its images lie, `in_place` what is written over its input; `once` counts what kernels compute again at home only.
     """
     graph = _in_precision(with_added(model.graph, adds), precision, fusion, casts="casts" in adds)
     graph = _with_copies(graph, fusion, layout) if "copies" in adds else graph
     refused = op_refusals(graph, supported)
     kernels, works = partition(graph, fusion, refused)
+    kernels = tuple(replace(k, recomputed=()) for k in kernels) if once else kernels
     live = occupancy_in_place(graph, kernels, in_place)
     work = work_table(graph, kernels, works, footprint(graph, kernels, live.peak_bytes))
     if precision and PRECISIONS[precision].math:
@@ -116,9 +119,11 @@ def _framework_operators(graph: Graph, fusion: tuple[str, ...]) -> tuple[list[Ki
     return kinds, find_idioms(graph, kinds, [name for name in IDIOMS if name != "attention" or name in fusion])
 
 
-def prepared_for(model: Model, runtime: RuntimeSpec, precision: str | None = None, supported: Supported = ()) -> Prepared:
-    """Kernels and work of a model as a runtime has them."""
-    return prepare(model, precision, runtime.fusion, supported, runtime.adds, runtime.layout, runtime.in_place)
+def prepared_for(
+    model: Model, runtime: RuntimeSpec, precision: str | None = None, supported: Supported = (), *, once: bool = False
+) -> Prepared:
+    """Kernels and work of a model as a runtime has them; `once`: see `prepare`."""
+    return prepare(model, precision, runtime.fusion, supported, runtime.adds, runtime.layout, runtime.in_place, once=once)
 
 
 def _with_math(work: WorkTable, math: str) -> WorkTable:
@@ -220,11 +225,13 @@ def _terms(cost: CostTable, prepared: Prepared, policy: str, branches: Branches 
     return Terms.of(cost)
 
 
-def setting_of(model: Model, hardware: HardwareSpec, runtime: RuntimeSpec, precision: str | None) -> Setting:
-    """What `estimate` computes its costs from."""
+def setting_of(
+    model: Model, hardware: HardwareSpec, runtime: RuntimeSpec, precision: str | None, *, once: bool = False
+) -> Setting:
+    """What `estimate` computes its costs from; `once`: see `prepare`."""
     machine = machine_of(hardware)
     limits = limits_of(runtime, machine)
-    prepared = prepared_for(model, runtime, precision, supported_by(hardware, limits.profiles))
+    prepared = prepared_for(model, runtime, precision, supported_by(hardware, limits.profiles), once=once)
     return _setting(prepared, machine, limits, runtime)
 
 
@@ -269,7 +276,7 @@ def bound_ways(
 ) -> Iterator[tuple[Prepared, Placement, tuple[Part, ...]]]:
     """The network with everything fused, on every set of engines that a runtime may use, either way to fall back."""
     for usable in engine_sets(machine):
-        fused = prepare(model, precision, EVERY_FUSION, supported_by(hardware, usable))
+        fused = prepare(model, precision, EVERY_FUSION, supported_by(hardware, usable), once=True)
         for placement in placements(fused.work, machine, usable):
             parts = _parts(fused, machine, placement)
             if any(isinstance(e.shape, BlockNpu) for e in placement):

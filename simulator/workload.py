@@ -230,6 +230,9 @@ def _row(graph: Graph, kernel: Kernel, works: Sequence[Work]) -> tuple[float, ..
         macs += work.macs * repeat
         vector += kernel.folded.get(index, work.vector_ops) * repeat
         special += work.special_ops * repeat
+    for index in kernel.recomputed:
+        vector += works[index].vector_ops * graph.ops[index].repeat
+        special += works[index].special_ops * graph.ops[index].repeat
     repeat = graph.ops[kernel.main].repeat
     shape = works[kernel.main].gemm
     gemm = (shape.m, shape.n, shape.k, shape.groups) if shape else (0, 0, 0, 0)

@@ -16,6 +16,7 @@ from simulator.graph.graph import Graph
 from simulator.graph.types import Op, Role, TensorSpec
 from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
 from simulator.kernels.operators import kind_of, rate_of, work_of
+from simulator.kernels.recompute import Recomputation
 from simulator.kernels.rules import ELEMENTWISE, FUSION_RULES, GENERATED
 from simulator.kernels.support import is_rounding
 from simulator.kernels.types import Kernel
@@ -40,7 +41,7 @@ class Partitioner:
         self.rules = [FUSION_RULES[name] for name in fusion if name in FUSION_RULES]
         self.apart = [None if is_rounding(op) else frozenset(names) for op, names in zip(graph.ops, apart, strict=bool(apart))]
         idioms = find_idioms(graph, self.kinds, fusion)
-        self.merge = "merge" in fusion
+        self._merges = "merge" in fusion
         if "concat" in fusion:
             small = [_is_small_concat(op) for op in graph.ops]
             self.kinds = [Kind.POINTWISE if few else kind for few, kind in zip(small, self.kinds, strict=True)]
@@ -59,8 +60,14 @@ class Partitioner:
         self.views: list[list[int]] = []  # for each kernel, the views of its tensors
         self.folded: dict[int, int] = {}  # batch norms in the weights → vector operations left
         self.looks = Views(graph, self.kinds, fusion)
+        self.again: dict[int, set[int]] = {}  # kernel → operators at home elsewhere that it computes again
+        self.unstored: set[str] = set()  # what is computed again wherever it is read
         for index in range(len(graph.ops)):
             self._place(index)
+        if "recompute" in fusion:
+            written = [spec for members in self.members for spec in _writes(self, members)]
+            decided = Recomputation(self, written)
+            self.again, self.unstored = decided.again, {spec.name for spec in written} - decided.stored
 
     # ---- what rules ask ------------------------------------------------------------------------------------------
 
@@ -116,6 +123,18 @@ class Partitioner:
         kernels = {self.kernel_of(feed) for feed in self.feeds_from(index)}
         return sorted(kernels, key=lambda k: self.members[k][-1], reverse=True)
 
+    def data_of(self, index: int) -> list[str]:
+        """Tensors whose bytes an operator reads, looking through views."""
+        return [self.root(name) for i, name in enumerate(self.graph.ops[index].inputs) if name and _is_read(self, index, i)]
+
+    def read_bytes(self, ops: Iterable[int]) -> int:
+        """Bytes that a kernel of these operators reads."""
+        return sum(spec.size_bytes for part in _reads(self, sorted(ops)) for spec in part)
+
+    def runs_beside(self, kernel: int, other: int) -> bool:
+        """Whether two kernels run equally often, and on the same engines."""
+        return self._fits(self.members[other][0], kernel) and self._on_one_engine((*self.members[kernel], *self.members[other]))
+
     def is_only_reader(self, index: int, producer: int) -> bool:
         """Whether nothing else reads what operator `producer` makes, views of it included."""
         return all(self.looks.readers(n) <= {index} for n in self.graph.ops[producer].outputs if n)
@@ -152,7 +171,7 @@ class Partitioner:
             self.views.append([])
         self._join(index, kernel)
         self.source.update(dict.fromkeys(self.looks.seen_through(index), op.inputs[0] if op.inputs else ""))
-        if self.merge:
+        if self._merges:
             self._merge_producers(index, kernel)
 
     def _merge_producers(self, index: int, kernel: int) -> None:
@@ -164,9 +183,9 @@ class Partitioner:
             alike = all(self.elements(f) == self.elements(index) for f in feeds)
             between = self.waits_for[kernel] - {other}
             if alike and self._fits(index, other) and not any(self._waits(k, other) for k in between):
-                self._merge(other, kernel)
+                self.merge(other, kernel)
 
-    def _merge(self, gone: int, kernel: int) -> None:
+    def merge(self, gone: int, kernel: int) -> None:
         """Make one kernel part of another."""
         for index in (*self.members[gone], *self.views[gone]):
             self.home[index] = kernel
@@ -281,7 +300,7 @@ class Partitioner:
 
 
 # all that any runtime fuses: what the bound is reckoned with
-EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views", "views", "free_casts", "merge")
+EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views", "views", "free_casts", "merge", "recompute")
 
 
 def _is_small_concat(op: Op) -> bool:
@@ -312,13 +331,15 @@ def _kernel(state: Partitioner, number: int) -> Kernel:
     members = state.members[number]
     main = max(members, key=lambda i: (state.works[i].macs, state.works[i].flops, -i))
     op = state.graph.ops[main]
-    inputs, weights = _reads(state, members)
+    again = tuple(sorted(state.again.get(number, ())))
+    inputs, weights = _reads(state, [*members, *again])
     outputs = _writes(state, members)
     idiom = state.idioms.get(main)
     kind = idiom.kind if idiom is not None and idiom.kind is not Kind.POINTWISE else state.kinds[main]
     rate = _mac_rate(state, main) if kind in MAC_KINDS else _vector_rate(state, main, outputs)
     folded = {i: state.folded[i] for i in members if i in state.folded}
-    return Kernel(op.name, kind, tuple(members), main, rate, inputs, weights, outputs, tuple(state.views[number]), folded)
+    views = tuple(state.views[number])
+    return Kernel(op.name, kind, tuple(members), main, rate, inputs, weights, outputs, views, folded, again)
 
 
 def _reads(state: Partitioner, members: list[int]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
@@ -366,7 +387,7 @@ def _writes(state: Partitioner, members: list[int]) -> tuple[TensorSpec, ...]:
     """Tensors that leave the kernel: read by other kernels, through views too, or outputs of the graph."""
     inside = set(members)
     names = chain.from_iterable(state.graph.ops[i].outputs for i in members)
-    made = (name for name in names if name and name not in state.source)
+    made = (name for name in names if name and name not in state.source and name not in state.unstored)
     return tuple(state.graph.tensors[name] for name in made if not state.looks.readers(name) <= inside)
 
 

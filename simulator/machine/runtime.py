@@ -102,7 +102,7 @@ class RuntimeSpec(Strict):
     """How a runtime cuts the graph into kernels (`fusion` names rules of simulator/kernels), and its profiles.
 
     `adds` names operators that it runs beside those of the file (simulator/transform): batch norms that the exporter
-    folded and biases of convolutions (added.py), casts of mixed precision (autocast.py), copies into another order of
+    folded, biases, padding of one end (added.py), casts of mixed precision (autocast.py), copies into another order of
     dimensions (layout.py); `layout` says how images lie then.
 
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of

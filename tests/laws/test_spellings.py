@@ -191,6 +191,16 @@ OTHERS: dict[str, tuple[Nodes, Nodes]] = {
          node("Sqrt", "t", "y")],
         [RELU, node("Cast", "r", "s", to=onnx.TensorProto.FLOAT16), node("Sqrt", "s", "y")],
     ),
+    "recompute": (
+        [
+            node("Mul", "x one", "s"), node("Sqrt", "s", "r"), node("Div", "r root2", "t"), node("ReduceMax", "t last", "p"),
+            node("ReduceMean", "t i1", "q"), node("Mul", "p q", "y"),
+        ],
+        [
+            node("Sqrt", "x", "r"), node("Mul", "r rroot2", "t"), node("ReduceMax", "t last", "p"),
+            node("ReduceMean", "t i1", "q"), node("Mul", "p q", "y"),
+        ],
+    ),
     "merge": (
         [RELU, node("Sqrt", "x", "s"), node("Mul", "s one", "t"), node("Add", "r t", "y")],
         [RELU, node("Sqrt", "x", "s"), node("Add", "r s", "y")],
