@@ -164,6 +164,52 @@ def _on_to_product(around: Neighbourhood, index: int) -> set[int] | None:
     return None if product is None else region | {product}
 
 
+@idiom("upcast_norm", "ReduceMean")
+def upcast_norm(around: Neighbourhood, anchor: int) -> Idiom | None:
+    """A norm in a wider type, with the casts to it and back and the gain behind them (RMSNorm of language models)."""
+    inner = normalization(around, anchor)
+    if inner is None:
+        return None
+    outside = {f for i in inner.ops for f in around.feeds(i)} - inner.ops
+    before, after = next(iter(outside)), around.readers(max(inner.ops)) or set()
+    if len(outside) != 1 or before is None or not _is_cast(around, before) or len(after) != 1:
+        return None
+    (last,) = after
+    if not _is_cast(around, last) or not (around.readers(before) or {last}) <= inner.ops:
+        return None
+    region = inner.ops | {before, last}
+    while _continues(around, last, None) and len(around.readers(last) or ()) == 1:
+        (last,) = around.readers(last) or ()
+        region |= {last}
+    return Idiom("upcast_norm", Kind.NORM, region) if around.stays_inside(region, last) else None
+
+
+def _is_cast(around: Neighbourhood, index: int) -> bool:
+    return around.kinds[index] is Kind.CAST
+
+
+@idiom("rotary", "Neg")
+def rotary(around: Neighbourhood, anchor: int) -> Idiom | None:
+    """Positions turned into queries or keys, x · cos + (−x₂, x₁) · sin: Slice, Neg, Concat, Mul, Mul, Add (Su et al. 2021)."""
+    chain = [anchor]
+    for op_type in ("Concat", "Mul", "Add"):
+        readers = around.readers(chain[-1]) or set()
+        if len(readers) != 1 or not around.is_type(min(readers), op_type):
+            return None
+        chain += readers
+    _, turned, scaled, total = chain
+    halves = {f for f in (*around.feeds(anchor), *around.feeds(turned)) if f is not None} - {anchor}
+    straight = [f for f in around.feeds(total) if f != scaled]
+    if not halves or len(straight) != 1 or not around.is_type(straight[0], "Mul"):
+        return None
+    if not all(around.is_type(half, "Slice", "Split") for half in halves):
+        return None
+    sources = {f for half in halves for f in around.feeds(half)}
+    region = frozenset({*halves, *chain, *straight})
+    same = len(sources) == 1 and sources <= set(around.feeds(straight[0]))
+    return Idiom("rotary", Kind.POINTWISE, region) if same and around.stays_inside(region, total) else None
+
+
 @idiom("normalization", "ReduceMean", "ReduceL2", "InstanceNormalization", "GlobalAveragePool")
 def normalization(around: Neighbourhood, anchor: int) -> Idiom | None:
     """Layer, RMS, group and L2 norms written out: a reduction and the element-wise operators that undo it."""

@@ -13,6 +13,7 @@ from typing import Final
 
 from simulator.errors import HardwareError, did_you_mean
 from simulator.graph.graph import Graph
+from simulator.graph.state import is_append
 from simulator.graph.types import Op, Role, TensorSpec
 from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
 from simulator.kernels.operators import kind_of, rate_of, work_of
@@ -60,6 +61,8 @@ class Partitioner:
         self.views: list[list[int]] = []  # for each kernel, the views of its tensors
         self.folded: dict[int, int] = {}  # batch norms in the weights → vector operations left
         self.looks = Views(graph, self.kinds, fusion)
+        growing = (op for op in graph.ops if "append" in fusion and is_append(op, graph.tensors))
+        self.grown = {op.outputs[0]: (op.inputs[0], op.inputs[1]) for op in growing}  # caches → what was kept, what is new
         self.again: dict[int, set[int]] = {}  # kernel → operators at home elsewhere that it computes again
         self.unstored: set[str] = set()  # what is computed again wherever it is read
         for index in range(len(graph.ops)):
@@ -300,7 +303,7 @@ class Partitioner:
 
 
 # all that any runtime fuses: what the bound is reckoned with
-EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views", "views", "free_casts", "merge", "recompute")
+EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views", "views", "free_casts", "merge", "recompute", "append")
 
 
 def _is_small_concat(op: Op) -> bool:
@@ -350,14 +353,24 @@ def _reads(state: Partitioner, members: list[int]) -> tuple[tuple[TensorSpec, ..
         for position, name in enumerate(state.graph.ops[index].inputs):
             if not name or not _is_read(state, index, position):
                 continue
-            root = state.root(name)
-            if root not in inside:
-                read = parts.setdefault(root, {})
-                read[name] = max(read.get(name, 0), _elements_read(state, index, position, name))
+            for root, elements in _sources(state, index, position, name):
+                if root not in inside:
+                    read = parts.setdefault(root, {})
+                    read[name] = max(read.get(name, 0), elements)
             for scale in state.scales_of(name):
                 parts.setdefault(scale, {})[scale] = state.graph.tensors[scale].elements
     specs = [_part(state.graph.tensors[root], sum(read.values())) for root, read in parts.items()]
     return tuple(t for t in specs if t.role is not Role.WEIGHT), tuple(t for t in specs if t.role is Role.WEIGHT)
+
+
+def _sources(state: Partitioner, index: int, position: int, name: str) -> list[tuple[str, int]]:
+    """Tensors whose bytes an input is, with the elements read of each: of a cache that grew, what was kept and what is new."""
+    root, elements = state.root(name), _elements_read(state, index, position, name)
+    if root not in state.grown:
+        return [(root, elements)]
+    past, new = state.grown[root]
+    fresh = state.graph.tensors[new].elements
+    return [(state.root(past), min(elements, state.graph.tensors[root].elements) - fresh), (root, fresh)]
 
 
 def _elements_read(state: Partitioner, index: int, position: int, name: str) -> int:
@@ -375,8 +388,12 @@ def _part(spec: TensorSpec, elements: int) -> TensorSpec:
 
 
 def _is_read(state: Partitioner, index: int, position: int) -> bool:
-    """Whether an input is data: not configuration, and of a folded batch norm only the shift that becomes a bias."""
+    """Whether an input is data: not configuration, not the cache that is only made longer, and of a folded batch norm only
+    the shift that becomes a bias.
+    """
     op = state.graph.ops[index]
+    if position == 0 and op.outputs[0] in state.grown:
+        return False
     rule = find_rule(op.domain, op.op_type)
     if index in state.folded and position > 0:
         return position == 2 and state.folded[index] > 0
@@ -388,7 +405,13 @@ def _writes(state: Partitioner, members: list[int]) -> tuple[TensorSpec, ...]:
     inside = set(members)
     names = chain.from_iterable(state.graph.ops[i].outputs for i in members)
     made = (name for name in names if name and name not in state.source and name not in state.unstored)
-    return tuple(state.graph.tensors[name] for name in made if not state.looks.readers(name) <= inside)
+    return tuple(_made(state, name) for name in made if not state.looks.readers(name) <= inside)
+
+
+def _made(state: Partitioner, name: str) -> TensorSpec:
+    """A tensor as far as it is written: of a cache that grew, what is new."""
+    spec = state.graph.tensors[name]
+    return _part(spec, state.graph.tensors[state.grown[name][1]].elements) if name in state.grown else spec
 
 
 def _mac_rate(state: Partitioner, main: int) -> str:
