@@ -44,7 +44,7 @@ class Partitioner:
         idioms = find_idioms(graph, self.kinds, fusion)
         self._merges = "merge" in fusion
         if "concat" in fusion:
-            small = [_is_small_concat(op) for op in graph.ops]
+            small = [_is_small_concat(op) and kind is Kind.COPY for op, kind in zip(graph.ops, self.kinds, strict=True)]
             self.kinds = [Kind.POINTWISE if few else kind for few, kind in zip(small, self.kinds, strict=True)]
         self.idioms = {i: idiom for i, idiom in idioms.items() if self._on_one_engine(idiom.ops)}
         for index, found in self.idioms.items():

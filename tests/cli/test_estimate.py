@@ -176,7 +176,7 @@ def parsed_csv(text: str) -> list[dict[str, Any]]:
         if kinds[key] == "flag":
             return cell == "True"
         if kinds[key] == "list":
-            return cell.split(";")
+            return cell.split(";") if cell else []
         return None if cell == "" else int(cell) if kinds[key] in ("count", "bytes") else float(cell)
 
     return [{k: typed(k, cell) for k, cell in row.items()} for row in csv.DictReader(io.StringIO(text), strict=True)]

@@ -35,9 +35,10 @@ WEIGHTS = [
 ]  # fmt: skip
 
 
-def graph(nodes: Nodes, *, source: onnx.ValueInfoProto = X, outputs: Sequence[str] = ("y",)) -> Graph:
+def graph(nodes: Nodes, *, source: onnx.ValueInfoProto = X) -> Graph:
     used = {n for op in nodes for n in op.input}
-    return resolved(model(nodes, [source], list(outputs), [w for w in WEIGHTS if w.name in used], opset=18))
+    outputs = [n for op in nodes for n in op.output if n not in used]
+    return resolved(model(nodes, [source], outputs, [w for w in WEIGHTS if w.name in used], opset=18))
 
 
 def conv(source: str = "x", target: str = "c", **attrs: Any) -> onnx.NodeProto:
@@ -74,7 +75,10 @@ ALIKE: dict[str, tuple[Nodes, Nodes]] = {
         [RELU, node("Add", "r x", "y")],
     ),
     "expanded to the same size": ([RELU, node("Expand", "r same", "s"), conv("s", "y")], [RELU, conv("r", "y")]),
-    "concat of one": ([RELU, node("Concat", "r", "s", axis=1), conv("s", "y")], [RELU, conv("r", "y")]),
+    "concat of one": (
+        [conv(), node("Concat", "c", "s", axis=1), node("Concat", "s x", "y", axis=1), node("Conv", "s w", "z")],
+        [conv(), node("Concat", "c x", "y", axis=1), node("Conv", "c w", "z")],
+    ),
     "slice of all": ([RELU, sliced("s", "i0", "i8"), conv("s", "y")], [RELU, conv("r", "y")]),
     "split or slices": (
         [RELU, node("Split", "r", "p q", axis=1, num_outputs=2), JOIN],
