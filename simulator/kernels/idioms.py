@@ -6,7 +6,7 @@ where the runtime has one. Views (reshape, squeeze) between them do not matter, 
 different exporters end in the same kernels. To add one, decorate a function that looks around its anchor.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -170,44 +170,46 @@ def upcast_norm(around: Neighbourhood, anchor: int) -> Idiom | None:
     inner = normalization(around, anchor)
     if inner is None:
         return None
-    outside = {f for i in inner.ops for f in around.feeds(i)} - inner.ops
-    before, after = next(iter(outside)), around.readers(max(inner.ops)) or set()
-    if len(outside) != 1 or before is None or not _is_cast(around, before) or len(after) != 1:
-        return None
-    (last,) = after
-    if not _is_cast(around, last) or not (around.readers(before) or {last}) <= inner.ops:
+    before = _only({f for i in inner.ops for f in around.feeds(i)} - inner.ops)
+    last = _only(around.readers(max(inner.ops)))
+    if before is None or last is None or not _widens(around, before) or not around.is_type(last, "Cast"):
         return None
     region = inner.ops | {before, last}
-    while _continues(around, last, None) and len(around.readers(last) or ()) == 1:
-        (last,) = around.readers(last) or ()
+    while _continues(around, last, None) and (scaled := _only(around.readers(last))) is not None:
+        last = scaled
         region |= {last}
     return Idiom("upcast_norm", Kind.NORM, region) if around.stays_inside(region, last) else None
 
 
-def _is_cast(around: Neighbourhood, index: int) -> bool:
-    return around.kinds[index] is Kind.CAST
+def _only(found: Collection[int | None] | None) -> int | None:
+    """The one operator that was found; None where there are more, or none."""
+    return next(iter(found)) if found and len(found) == 1 else None
+
+
+def _widens(around: Neighbourhood, index: int) -> bool:
+    """Whether it casts to a type of more bits."""
+    op, tensors = around.graph.ops[index], around.graph.tensors
+    return op.op_type == "Cast" and tensors[op.outputs[0]].dtype.bits > tensors[op.inputs[0]].dtype.bits
 
 
 @idiom("rotary", "Neg")
 def rotary(around: Neighbourhood, anchor: int) -> Idiom | None:
-    """Positions turned into queries or keys, x · cos + (−x₂, x₁) · sin: Slice, Neg, Concat, Mul, Mul, Add (Su et al. 2021)."""
+    """Positions turned into queries or keys: x · cos + (−x₂, x₁) · sin, x₁ and x₂ the halves of x (Su et al. 2021)."""
     chain = [anchor]
     for op_type in ("Concat", "Mul", "Add"):
-        readers = around.readers(chain[-1]) or set()
-        if len(readers) != 1 or not around.is_type(min(readers), op_type):
+        reader = _only(around.readers(chain[-1]))
+        if reader is None or not around.is_type(reader, op_type):
             return None
-        chain += readers
+        chain.append(reader)
     _, turned, scaled, total = chain
     halves = {f for f in (*around.feeds(anchor), *around.feeds(turned)) if f is not None} - {anchor}
-    straight = [f for f in around.feeds(total) if f != scaled]
-    if not halves or len(straight) != 1 or not around.is_type(straight[0], "Mul"):
+    straight = _only([f for f in around.feeds(total) if f != scaled])
+    source = _only({f for half in halves for f in around.feeds(half)})
+    if straight is None or source is None or not around.is_type(straight, "Mul"):
         return None
-    if not all(around.is_type(half, "Slice", "Split") for half in halves):
-        return None
-    sources = {f for half in halves for f in around.feeds(half)}
-    region = frozenset({*halves, *chain, *straight})
-    same = len(sources) == 1 and sources <= set(around.feeds(straight[0]))
-    return Idiom("rotary", Kind.POINTWISE, region) if same and around.stays_inside(region, total) else None
+    region = frozenset({*halves, *chain, straight})
+    cuts = all(around.is_type(half, "Slice", "Split") for half in halves) and source in around.feeds(straight)
+    return Idiom("rotary", Kind.POINTWISE, region) if cuts and around.stays_inside(region, total) else None
 
 
 @idiom("normalization", "ReduceMean", "ReduceL2", "InstanceNormalization", "GlobalAveragePool")

@@ -95,6 +95,8 @@ def facts(est: Estimate, view: View) -> list[tuple[str, Text]]:
     if view.battery is not None:
         rows.append(("Battery", Text.assemble((view.battery.life_text, "bold"), (f"   {view.battery.power_text}", "dim"))))
     rows += [("Memory" if i == 0 else "", _fit_line(f)) for i, f in enumerate(est.memory_fit)]
+    if est.work.footprint.cache_bytes:
+        rows.append(("", Text(f"{format_bytes(est.work.footprint.cache_bytes)} of it a cache of keys and values", style="dim")))
     intensity = _intensity(est)
     rows += [
         (

@@ -29,7 +29,8 @@ WEIGHTS = [
     weight("m", 16, 32), weight("bm", 32), weight("gain", 16), weight("shift", 16),
     *(scalar(name, number, "float32") for name, number in
       (("one", 1), ("two", 2), ("root2", 1.41421), ("rroot2", 0.70711), ("eps", 1e-6), ("scale", 0.125))),
-    scalar("point", 0, "int8"), scalar("first", 0), *(ints(f"i{n}", n) for n in (0, 1, 2, 4, 8)), ints("last", -1),
+    scalar("two64", 2, "float64"), scalar("eps64", 1e-6, "float64"),
+    scalar("point", 0, "int8"), scalar("first", 0), *(ints(f"i{n}", n) for n in (0, 1, 2, 4, 8, 16)), ints("last", -1),
     ints("image", -1, -2), ints("same", 1, 8, 16, 16), ints("folded", 8, 16, 16), ints("rows", 128, 16),
     ints("pads", 0, 0, 1, 1, 0, 0, 1, 1), ints("shifted", 0, 0, 0, 0, 0, 0, 1, 1),
 ]  # fmt: skip
@@ -162,6 +163,10 @@ PAIRS: dict[str, tuple[Nodes, Nodes]] = {
 }  # fmt: skip
 
 NORM = [node("Pow", "r two", "p"), node("ReduceMean", "p last", "v"), node("Add", "v eps", "e"), node("Sqrt", "e", "s")]
+NORM64 = [
+    node("Cast", "r", "wide", to=onnx.TensorProto.DOUBLE), node("Pow", "wide two64", "p"), node("ReduceMean", "p last", "q"),
+    node("Add", "q eps64", "e"), node("Sqrt", "e", "v"),
+]  # fmt: skip
 SCORES = [node("MatMul", "q k", "s"), node("Softmax", "z", "p"), node("MatMul", "p r", "y")]
 OTHERS: dict[str, tuple[Nodes, Nodes]] = {
     "attention": (
@@ -187,6 +192,27 @@ OTHERS: dict[str, tuple[Nodes, Nodes]] = {
             conv(), node("Mul", "c scale", "h"), node("Mul", "c rroot2", "a"), node("Erf", "a", "e"), node("Add", "e one", "f"),
             node("Mul", "h f", "y"),
         ],
+    ),
+    "rotary": (
+        [
+            RELU, node("Slice", "r i0 i8 last", "low"), node("Slice", "r i8 i16 last", "high"), node("Neg", "high", "n"),
+            node("Concat", "n low", "t", axis=3), node("Mul", "t gain", "u"), node("Mul", "r shift", "v"), node("Add", "v u", "y"),
+        ],
+        [
+            RELU, node("Mul", "r shift", "v"), node("Split", "r", "low high", axis=-1, num_outputs=2), node("Neg", "high", "n"),
+            node("Concat", "n low", "t", axis=-1), node("Mul", "gain t", "u"), node("Add", "u v", "y"),
+        ],
+    ),
+    "upcast_norm": (
+        [RELU, *NORM64, node("Div", "wide v", "n"), same_type("n", "back"), node("Mul", "back gain", "y")],
+        [
+            RELU, *NORM64, node("Reciprocal", "v", "d"), node("Mul", "wide d", "n"), same_type("n", "back"),
+            node("Mul", "gain back", "y"),
+        ],
+    ),
+    "append": (
+        [node("ReduceMax", "x i2", "n"), node("Identity", "x", "s"), node("Concat", "s n", "y", axis=2)],
+        [node("ReduceMax", "x i2", "n"), node("Concat", "x n", "y", axis=-2)],
     ),
     "strided_views": ALIKE["a convolution reads a piece"],
     "views": ALIKE["split or slices"],
