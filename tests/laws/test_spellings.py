@@ -196,7 +196,8 @@ OTHERS: dict[str, tuple[Nodes, Nodes]] = {
     "rotary": (
         [
             RELU, node("Slice", "r i0 i8 last", "low"), node("Slice", "r i8 i16 last", "high"), node("Neg", "high", "n"),
-            node("Concat", "n low", "t", axis=3), node("Mul", "t gain", "u"), node("Mul", "r shift", "v"), node("Add", "v u", "y"),
+            node("Concat", "n low", "t", axis=3), node("Mul", "t gain", "u"), node("Mul", "r shift", "v"),
+            node("Add", "v u", "y"),
         ],
         [
             RELU, node("Mul", "r shift", "v"), node("Split", "r", "low high", axis=-1, num_outputs=2), node("Neg", "high", "n"),
