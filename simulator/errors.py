@@ -5,6 +5,7 @@ SimulatorError            what a user can mend; the command prints it and exits 
 │   ├── UnknownOperatorError   operators without a rule
 │   └── ShapeError        shapes that contradict each other, or a dimension that is missing
 ├── HardwareError         a machine's or a runtime's YAML
+├── MeasurementError  a measurement file
 ├── UnitError             a quantity that cannot be read
 ├── PrecisionError        a data type the machine has no rate for
 ├── NotFoundError         no such file or catalogue entry
@@ -37,6 +38,10 @@ class ShapeError(ModelError):
 
 class HardwareError(SimulatorError):
     """A machine or runtime description is wrong."""
+
+
+class MeasurementError(SimulatorError):
+    """A measurement file is wrong."""
 
 
 class UnitError(SimulatorError, ValueError):

@@ -4,35 +4,41 @@ Least squares on ln(predicted / measured), rows far off counting less (soft L1),
 spread and kept within physical bounds. A constant that too few rows show stays where it was.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import UsageError
 from simulator.estimator import totals
-from simulator.fidelity.constants import Constant, constants_of, with_constants
+from simulator.fidelity.constants import Constant, constants_of, in_columns, with_constants
 from simulator.fidelity.measurement import Sample
 from simulator.fidelity.scores import Score, grouped, score
 from simulator.machine.runtime import RuntimeSpec
 
 Array = NDArray[np.float64]
-ROW_SPREAD = 0.1  # ln units: rows within it count by their square, those beyond by their distance
-LEAST_EFFECT = 0.05  # d ln latency / d ln constant from which on a row shows a constant
-LEAST_ROWS = 5  # that must show it
-LEAST_FAMILIES = 3  # that these must come from
-FOLDS = 10
-_STEP = 0.02  # ln units, of the finite differences
+Rows = NDArray[np.intp]
+ROW_SPREAD: Final = 0.1  # ln units: rows within it count by their square, those beyond by their distance
+LEAST_EFFECT: Final = 0.05  # |d ln latency / d ln constant| from which on a row shows a constant
+LEAST_ROWS: Final = 5  # that must show it
+LEAST_FAMILIES: Final = 3  # that these must come from
+FOLDS: Final = 10
+QUANTILES: Final = (0.05, 0.5, 0.95)
+_STEP: Final = 0.02  # ln units, of the finite differences
+_DIGITS: Final = 4  # significant ones of a fitted constant: what is written is what was scored
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A constant after a fit: `shown_by` rows depend on it; it moved only where `moved`."""
+    """A constant after a fit: `shown_by` rows of `families` families depend on it; it was fitted only where `moved`."""
 
     constant: Constant
     value: float
     shown_by: int
+    families: int
     moved: bool
 
     @property
@@ -41,23 +47,64 @@ class Fitted:
         low, high = self.constant.range.low, self.constant.range.high
         return self.moved and (self.value <= low * 1.001 or self.value >= high * 0.999)
 
+    @property
+    def kept_because(self) -> str:
+        """Why it stayed at its prior; empty where it was fitted."""
+        if self.moved:
+            return ""
+        if not self.shown_by:
+            return "no row shows it"
+        if self.shown_by < LEAST_ROWS:
+            return f"too few rows show it (at least {LEAST_ROWS})"
+        return f"its rows are of {self.families} {'family' if self.families == 1 else 'families'} (at least {LEAST_FAMILIES})"
+
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fitted runtime; `before`, `after` score all rows, `held_out` each row by a fit without its family."""
+    """A fitted runtime; `before`, `after` score all rows, `held_out` each row by a fit without its family.
+
+    `samples` are the rows, `before_s`, `after_s` and `held_out_s` what was predicted for each, in s. `folds` is into how
+    many parts the families were dealt.
+    """
 
     runtime: RuntimeSpec
     constants: tuple[Fitted, ...]
-    before: Score
-    after: Score
-    held_out: Score
-    predicted_s: tuple[float, ...]
+    samples: tuple[Sample, ...]
+    before_s: tuple[float, ...]
+    after_s: tuple[float, ...]
     held_out_s: tuple[float, ...]
+    folds: int
+
+    @property
+    def measured_s(self) -> tuple[float, ...]:
+        """Measured latencies."""
+        return tuple(s.measured.latency_s for s in self.samples)
+
+    @property
+    def before(self) -> Score:
+        """At the priors."""
+        return score(self.before_s, self.measured_s)
+
+    @property
+    def after(self) -> Score:
+        """At the fitted constants."""
+        return score(self.after_s, self.measured_s)
+
+    @property
+    def held_out(self) -> Score:
+        """Each row by constants fitted without its family."""
+        return score(self.held_out_s, self.measured_s)
 
     @property
     def values(self) -> Mapping[str, float]:
-        """The constants that moved, by path."""
+        """The constants that were fitted, by path."""
         return {f.constant.path: f.value for f in self.constants if f.moved}
+
+    @property
+    def residuals(self) -> tuple[float, float, float]:
+        """5 %, 50 % and 95 % quantiles of measured / predicted by a fit without the row's family."""
+        low, middle, high = np.quantile(np.divide(self.measured_s, self.held_out_s), QUANTILES)
+        return float(low), float(middle), float(high)
 
 
 def predictions(samples: Sequence[Sample], runtime: RuntimeSpec) -> Array:
@@ -71,109 +118,170 @@ def calibrate(
     wanted: tuple[str, ...] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Calibration:
-    """Fit the constants of `runtime` to measurements under it.
+    """Fit the constants of `runtime` to measurements under it; with `wanted`, only those called so.
 
     Raises:
-        UsageError: too few rows to fit anything, or no such constant.
+        UsageError: too few rows to fit anything, no such constant, a row whose measured or predicted time is no time, or
+            no scipy.
     """
     if len(samples) < LEAST_ROWS:
         raise UsageError(f"{len(samples)} measurement(s) are too few to fit a constant: at least {LEAST_ROWS}")
+    least_squares = _least_squares()
+    before = predictions(samples, runtime)
+    _checked(samples, before)
+    families = np.array([s.measured.fold for s in samples])
     kinds = frozenset(e.kind for s in samples for e in s.machine.engines)
-    everything = constants_of(runtime, kinds, wanted)
-    problem = _Problem(samples, runtime)
-    effects = problem.effects(everything, np.log([c.prior for c in everything]))
-    shown = (np.abs(effects) >= LEAST_EFFECT).T
-    families = np.array([s.measured.family or s.measured.name for s in samples])
-    supported = [bool(rows.sum() >= LEAST_ROWS and len(set(families[rows])) >= LEAST_FAMILIES) for rows in shown]
-    chosen = tuple(c for c, enough in zip(everything, supported, strict=True) if enough)
+    everything = _supported(samples, runtime, constants_of(runtime, kinds, wanted), families)
+    chosen = tuple(f.constant for f in everything if f.moved)
+    if not chosen:
+        needed = f"{LEAST_ROWS} rows of {LEAST_FAMILIES} families"
+        raise UsageError(f"nothing to fit: each of {len(everything)} constant(s) needs {needed} that show it")
     progress(f"{len(samples)} rows, {len(chosen)} of {len(everything)} constants")
-    solution = problem.solve(chosen, np.log([c.prior for c in chosen]), np.arange(len(samples)))
-    problem.effects(chosen, solution)  # where every fold starts
-    held_out_s = np.empty(len(samples))
-    for number, rows in enumerate(_folds(families)):
-        progress(f"without fold {number + 1} of {min(FOLDS, len(set(families)))}")
-        rest = np.setdiff1d(np.arange(len(samples)), rows)
-        without = problem.solve(chosen, solution, rest)
-        held_out_s[rows] = problem.predicted(chosen, without, rows)
-    values = dict(zip((c.path for c in chosen), np.exp(solution).tolist(), strict=True))
-    fitted = tuple(
-        Fitted(c, values.get(c.path, c.prior), int(rows.sum()), c.path in values)
-        for c, rows in zip(everything, shown, strict=True)
+    problem = _Problem(samples, runtime, chosen, least_squares)
+    solution = problem.solve(problem.prior, np.arange(len(samples)))
+    values = dict(zip((c.path for c in chosen), problem.rounded(solution), strict=True))
+    fitted = with_constants(runtime, values)
+    held_out, folds = _held_out(problem, solution, families, progress)
+    constants = tuple(
+        Fitted(f.constant, values.get(f.constant.path, f.value), f.shown_by, f.families, f.moved) for f in everything
     )
-    measured = [s.measured.latency_s for s in samples]
-    all_rows = np.arange(len(samples))
-    after = problem.predicted(chosen, solution, all_rows)
-    return Calibration(
-        with_constants(runtime, values), fitted,
-        score(predictions(samples, runtime).tolist(), measured), score(after.tolist(), measured),
-        score(held_out_s.tolist(), measured), tuple(after.tolist()), tuple(held_out_s.tolist()),
-    )  # fmt: skip
+    after = predictions(samples, fitted)
+    return Calibration(fitted, constants, tuple(samples), _tuple(before), _tuple(after), _tuple(held_out), folds)
+
+
+def _tuple(values: Array) -> tuple[float, ...]:
+    return tuple(values.tolist())
+
+
+def _checked(samples: Sequence[Sample], predicted: Array) -> None:
+    """Refuse rows whose logarithm is no number."""
+    for sample, seconds in zip(samples, predicted.tolist(), strict=True):
+        for what, value in (("measured", sample.measured.latency_s), ("predicted", seconds)):
+            if not (math.isfinite(value) and value > 0):
+                raise UsageError(f"{sample.measured.name}: {what} latency {value} s: nothing can be fitted to it")
+
+
+def _supported(
+    samples: Sequence[Sample], runtime: RuntimeSpec, constants: tuple[Constant, ...], families: NDArray[np.str_]
+) -> tuple[Fitted, ...]:
+    """Every constant at its prior, with the rows that show it there; `moved` where they are enough to fit it."""
+    problem = _Problem(samples, runtime, constants)
+    effects = problem.latencies_and_slopes(problem.prior, np.arange(len(samples)))[1]
+    found = []
+    for constant, rows in zip(constants, (np.abs(effects) >= LEAST_EFFECT).T, strict=True):
+        count, of = int(rows.sum()), len(set(families[rows].tolist()))
+        found.append(Fitted(constant, constant.prior, count, of, count >= LEAST_ROWS and of >= LEAST_FAMILIES))
+    return tuple(found)
+
+
+def _held_out(
+    problem: "_Problem", solution: Array, families: NDArray[np.str_], progress: Callable[[str], None]
+) -> tuple[Array, int]:
+    """Latency of every row in s by constants fitted without its family, and the number of folds."""
+    predicted, folds = np.empty(len(families)), _folds(families)
+    problem.start_from(solution)
+    for number, rows in enumerate(folds, start=1):
+        progress(f"without fold {number} of {len(folds)}")
+        rest = np.setdiff1d(np.arange(len(families)), rows)
+        predicted[rows] = problem.latencies(problem.solve(solution, rest)[None, :], rows)[:, 0]
+    return predicted, len(folds)
+
+
+def _least_squares() -> Callable[..., Any]:
+    try:
+        from scipy.optimize import least_squares  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise UsageError("calibration needs scipy: pip install 'nn-simulator[fit]'") from error
+    return least_squares  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class _Point:
+    """What was found at x for some rows, in ascending order."""
+
+    x: Array
+    rows: Rows
+    seconds: Array
+    slopes: Array
 
 
 class _Problem:
-    """Predictions as a function of the logarithms of constants."""
+    """Predictions as a function of x, the logarithms of constants."""
 
-    def __init__(self, samples: Sequence[Sample], runtime: RuntimeSpec) -> None:
-        self.samples = samples
-        self.runtime = runtime
+    def __init__(
+        self, samples: Sequence[Sample], runtime: RuntimeSpec, constants: tuple[Constant, ...],
+        least_squares: Callable[..., Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.samples, self.runtime, self.constants = samples, runtime, constants
         self.measured = np.log([s.measured.latency_s for s in samples])
-        self._kept: dict[tuple[object, ...], Array] = {}
+        self.prior = np.log([c.prior for c in constants])
+        self.low = np.log([c.range.low for c in constants])
+        self.high = np.log([c.range.high for c in constants])
+        self._least_squares = least_squares
+        self._kept: dict[str, _Point] = {}
 
-    def predicted(self, constants: Sequence[Constant], x: Array, rows: NDArray[np.intp]) -> Array:
-        """Latencies in s of some rows."""
-        runtime = with_constants(self.runtime, dict(zip((c.path for c in constants), np.exp(x).tolist(), strict=True)))
-        return predictions([self.samples[i] for i in rows], runtime)
+    def rounded(self, x: Array) -> list[float]:
+        """The constants themselves, to as many digits as are written, within their bounds."""
+        exact = np.exp(np.clip(x, self.low, self.high)).tolist()
+        short = [float(f"{value:.{_DIGITS}g}") for value in exact]
+        return [min(max(v, c.range.low), c.range.high) for v, c in zip(short, self.constants, strict=True)]
 
-    def effects(self, constants: Sequence[Constant], x: Array, rows: NDArray[np.intp] | None = None) -> Array:
-        """Slopes d ln latency / d ln constant of some rows or all, shape (n_rows, n_constants); those of all are kept."""
-        key = (tuple(c.path for c in constants), x.tobytes())
-        if key in self._kept:
-            return self._kept[key] if rows is None else self._kept[key][rows]
-        chosen = np.arange(len(self.samples)) if rows is None else rows
-        here = np.log(self.predicted(constants, x, chosen))
-        slopes = np.empty((len(chosen), len(constants)))
-        for place, constant in enumerate(constants):
-            step = -_STEP if x[place] + _STEP > np.log(constant.range.high) else _STEP
-            there = x + step * (np.arange(len(x)) == place)
-            slopes[:, place] = (np.log(self.predicted(constants, there, chosen)) - here) / step
-        if rows is None:
-            self._kept[key] = slopes
-        return slopes
+    def latencies(self, points: Array, rows: Rows) -> Array:
+        """Latencies in s of some rows, (n_rows, n_points), at points of shape (n_points, n_constants).
 
-    def solve(self, constants: Sequence[Constant], start: Array, rows: NDArray[np.intp]) -> Array:
-        """The logarithms of the constants that fit some rows best."""
-        if not constants:
-            return start
-        try:
-            from scipy.optimize import least_squares  # type: ignore[import-untyped]
-        except ImportError as error:
-            raise UsageError("calibration needs scipy: pip install 'nn-simulator[fit]'") from error
-        prior = np.log([c.prior for c in constants])
-        weight = ROW_SPREAD / np.array([c.range.spread for c in constants])
-        low, high = (np.log([getattr(c.range, end) for c in constants]) for end in ("low", "high"))
+        All points in one call where a machine has one engine: bit by bit the same as one by one, and much faster.
+        """
+        values = {c.path: np.exp(np.clip(points[:, i], self.low[i], self.high[i])) for i, c in enumerate(self.constants)}
+        together = with_constants(in_columns(self.runtime, len(points)), {path: v[:, None] for path, v in values.items()})
+        singly = [with_constants(self.runtime, {path: float(v[i]) for path, v in values.items()}) for i in range(len(points))]
+        found = np.empty((len(rows), len(points)))
+        for place, row in enumerate(rows):
+            sample = self.samples[row]
+            if len(sample.machine.engines) == 1:
+                found[place] = totals(sample.prepared, sample.machine, together).latency_s
+            else:
+                found[place] = [float(totals(sample.prepared, sample.machine, runtime).latency_s) for runtime in singly]
+        return found
+
+    def latencies_and_slopes(self, x: Array, rows: Rows) -> tuple[Array, Array]:
+        """Latencies in s of some rows, and d ln latency / d ln constant, (n_rows, n_constants), by finite differences."""
+        for known in self._kept.values():
+            if known.x.tobytes() == x.tobytes() and np.isin(rows, known.rows).all():
+                kept = np.searchsorted(known.rows, rows)
+                return known.seconds[kept], known.slopes[kept]
+        steps = np.where(x + _STEP > self.high, -_STEP, _STEP)
+        logs = np.log(self.latencies(np.vstack([x, x + np.diag(steps)]), rows))
+        self._kept["last"] = _Point(x.copy(), rows, np.exp(logs[:, 0]), (logs[:, 1:] - logs[:, :1]) / steps)
+        return self._kept["last"].seconds, self._kept["last"].slopes
+
+    def start_from(self, x: Array) -> None:
+        """Keep what is found at `x` for all rows: several fits of some of them will start there."""
+        self.latencies_and_slopes(x, np.arange(len(self.samples)))
+        self._kept["start"] = self._kept["last"]
+
+    def solve(self, start: Array, rows: Rows) -> Array:
+        """The logarithms of the constants that fit some rows best.
+
+        The distance from a prior counts like that of a row, `ROW_SPREAD` for every spread of the constant.
+        """
+        assert self._least_squares is not None
+        weight = ROW_SPREAD / np.array([c.range.spread for c in self.constants])
 
         def residuals(x: Array) -> Array:
-            rows_s = self.predicted(constants, x, rows)
-            return np.concatenate([np.log(rows_s) - self.measured[rows], (x - prior) * weight])
+            seconds = self.latencies_and_slopes(x, rows)[0]
+            return np.concatenate([np.log(seconds) - self.measured[rows], (x - self.prior) * weight])
 
         def slopes(x: Array) -> Array:
-            return np.vstack([self.effects(constants, x, rows), np.diag(weight)])
+            return np.vstack([self.latencies_and_slopes(x, rows)[1], np.diag(weight)])
 
-        found = least_squares(
-            residuals,
-            np.clip(start, low, high),
-            slopes,
-            bounds=(low, high),
-            loss="soft_l1",
-            f_scale=ROW_SPREAD,
-            xtol=1e-4,
-            ftol=1e-4,
-            max_nfev=25,
-        )
+        found = self._least_squares(
+            residuals, np.clip(start, self.low, self.high), slopes, bounds=(self.low, self.high), loss="soft_l1",
+            f_scale=ROW_SPREAD, xtol=1e-4, ftol=1e-4, max_nfev=25,
+        )  # fmt: skip
         return np.asarray(found.x, np.float64)
 
 
-def _folds(families: NDArray[np.str_]) -> list[NDArray[np.intp]]:
+def _folds(families: NDArray[np.str_]) -> list[Rows]:
     """Rows in at most `FOLDS` parts that split no family, as even as can be."""
     parts: list[list[int]] = [[] for _ in range(min(FOLDS, len(set(families.tolist()))))]
     groups = grouped(range(len(families)), lambda i: families[i])

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
 
 from simulator.errors import UsageError, did_you_mean
-from simulator.machine.figures import Figure
+from simulator.machine.figures import Figure, Number
 from simulator.machine.runtime import Profile, RuntimeSpec
 
 
@@ -19,7 +22,7 @@ class Range:
 
 
 # by field of a profile; physical bounds, and how well such a figure is known beforehand
-RANGES: Mapping[str, Range] = {
+RANGES: Final[Mapping[str, Range]] = {
     "efficiency": Range(0.01, 1.0, math.log(1.5)),
     "vector_efficiency": Range(0.01, 1.0, math.log(1.5)),
     "bandwidth": Range(0.2, 0.98, math.log(1.15)),
@@ -31,6 +34,12 @@ RANGES: Mapping[str, Range] = {
     "instructions": Range(0.05, 200.0, math.log(1.3)),
     "output_instructions": Range(0.05, 500.0, math.log(2)),
 }
+# the same for figures that count cycles
+CYCLES: Final[Mapping[str, Range]] = {
+    "kernel_overhead": Range(1.0, 1e7, math.log(2)),
+    "inference_overhead": Range(1.0, 1e9, math.log(3)),
+}
+_UNNAMED: Final = {"cache_exposed": 1.0, "instructions": 0.0, "output_instructions": 0.0}  # of classes without a figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +49,24 @@ class Constant:
     path: str
     prior: float
     range: Range
+    per_cycle: bool = False
+
+    @property
+    def name(self) -> str:
+        """The path without `profiles`."""
+        return self.path.partition(".")[2]
+
+    @property
+    def quantity(self) -> str:
+        """Its dimension, as `units.parse` calls it: `seconds`, else `ratio` or `count`."""
+        field = self.path.split(".")[2]
+        if field.endswith("_overhead"):
+            return "seconds"
+        return "count" if field in ("prologue_k", "instructions", "output_instructions") else "ratio"
 
 
 def constants_of(runtime: RuntimeSpec, engine_kinds: frozenset[str], wanted: tuple[str, ...] = ()) -> tuple[Constant, ...]:
-    """The constants of the profiles that run on these kinds of engine; with `wanted`, those whose path ends so.
+    """The constants of the profiles that run on these kinds of engine; with `wanted`, those whose path ends so or lies below.
 
     Raises:
         UsageError: nothing of that name.
@@ -53,33 +76,72 @@ def constants_of(runtime: RuntimeSpec, engine_kinds: frozenset[str], wanted: tup
     for path, figure in runtime.figures():
         parts = path.split(".")
         if parts[0] == "profiles" and parts[1] in used and parts[2] in RANGES and figure.value > 0:
-            found.append(Constant(path, figure.value, RANGES[parts[2]]))
-    unknown = [name for name in wanted if not any(_ends(c.path, name) for c in found)]
+            found.append(Constant(path, figure.value, _range(parts[2], figure), figure.per_cycle))
+    unknown = [name for name in wanted if not any(_means(name, c) for c in found)]
     if unknown:
-        known = [c.path.split(".", 2)[2] for c in found]
-        raise UsageError(f"no constant '{unknown[0]}'{did_you_mean(unknown[0], known)} (known: {', '.join(known)})")
-    return tuple(c for c in found if not wanted or any(_ends(c.path, name) for name in wanted))
+        known = list(dict.fromkeys(c.path.split(".", 2)[2] for c in found))
+        raise UsageError(
+            f"{runtime.id} has no constant '{unknown[0]}'{did_you_mean(unknown[0], known)} (known: {', '.join(known)})"
+        )
+    return tuple(c for c in found if not wanted or any(_means(name, c) for name in wanted))
 
 
-def _ends(path: str, name: str) -> bool:
-    return path == name or path.endswith(f".{name}")
+def _range(field: str, figure: Figure) -> Range:
+    """The bounds of a field, wide enough for its prior: a fit must be able to leave a figure where it is."""
+    found = CYCLES[field] if figure.per_cycle else RANGES[field]
+    return replace(found, low=min(found.low, figure.value), high=max(found.high, figure.value))
 
 
-def with_constants(runtime: RuntimeSpec, values: Mapping[str, float]) -> RuntimeSpec:
-    """The runtime with other values under some paths, everything else as it was."""
-    profiles = dict(runtime.profiles)
+def _means(name: str, constant: Constant) -> bool:
+    """Whether `name` is the whole path, its end (`efficiency.conv`), or a field of a profile (`efficiency`)."""
+    return constant.path == name or constant.path.endswith(f".{name}") or constant.path.split(".")[2] == name
+
+
+def with_constants(runtime: RuntimeSpec, values: Mapping[str, Number]) -> RuntimeSpec:
+    """The runtime with other values under some paths, everything else as it was; values may be columns, (n_points, 1)."""
+    profiles: dict[Any, Profile] = dict(runtime.profiles)
     for path, value in values.items():
         _, kind, name, *key = path.split(".")
-        profile = profiles[kind]  # type: ignore[index]
-        profiles[kind] = _with_value(profile, name, key, value)  # type: ignore[index]
+        profiles[kind] = _with_value(profiles[kind], name, key, value)
     return runtime.model_copy(update={"profiles": profiles})
 
 
-def _with_value(profile: Profile, name: str, key: list[str], value: float) -> Profile:
+def _with_value(profile: Profile, name: str, key: list[str], value: Number) -> Profile:
     old = getattr(profile, name)
     new: object
     if isinstance(old, Figure):
-        new = replace(old, value=value)
+        new = _figure(old, value)
     else:
-        new = {kind: replace(figure, value=value) if str(kind) == key[0] else figure for kind, figure in old.items()}
+        new = {kind: _figure(figure, value) if str(kind) == key[0] else figure for kind, figure in old.items()}
     return profile.model_copy(update={name: new})
+
+
+def _figure(figure: Figure, value: Any) -> Figure:
+    return replace(figure, value=value)
+
+
+def in_columns(runtime: RuntimeSpec, n_points: int) -> RuntimeSpec:
+    """The runtime with every figure that differs by kernel class as a column, (n_points, 1), classes without one among them.
+
+    Costs pick one figure for each class and put them beside each other, which takes columns only where all are columns.
+    """
+
+    def column(value: float) -> Any:
+        return np.full((n_points, 1), value)
+
+    def table(name: str, figures: Mapping[str, Figure]) -> dict[str, Figure]:
+        found = {kind: _figure(figure, column(figure.value)) for kind, figure in figures.items()}
+        if found and name in _UNNAMED:
+            found.setdefault("default", Figure(column(_UNNAMED[name])))
+        return found
+
+    def tables(section: Any, names: tuple[str, ...]) -> dict[str, Any]:
+        return {name: table(name, getattr(section, name)) for name in names}
+
+    work = ("instructions", "output_instructions")
+    profiles = {}
+    for kind, profile in runtime.profiles.items():
+        by_type = {rate: own.model_copy(update=tables(own, work)) for rate, own in profile.by_type.items()}
+        update = {**tables(profile, ("efficiency", "cache_exposed", *work)), "by_type": by_type}
+        profiles[kind] = profile.model_copy(update=update)
+    return runtime.model_copy(update={"profiles": profiles})

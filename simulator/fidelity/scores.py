@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
@@ -32,7 +31,7 @@ def score(predicted: Sequence[float], measured: Sequence[float]) -> Score:
     """The errors of some predictions.
 
     Raises:
-        ValueError: no rows, or as many predictions as measurements are not there.
+        ValueError: no rows, or not as many predictions as measurements.
     """
     if not predicted or len(predicted) != len(measured):
         raise ValueError("a score needs as many predictions as measurements, and at least one")
@@ -52,11 +51,10 @@ def score(predicted: Sequence[float], measured: Sequence[float]) -> Score:
 def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
     """Kendall's τ: pairs in the same order less pairs in the other, over all pairs; NaN below two rows."""
     a, b = np.asarray(one, np.float64), np.asarray(other, np.float64)
-    pairs = math.comb(len(a), 2)
-    if not pairs:
+    if len(a) < 2:
         return math.nan
-    first, second = np.array(list(combinations(range(len(a)), 2))).T
-    return float((np.sign(a[first] - a[second]) * np.sign(b[first] - b[second])).sum() / pairs)
+    first, second = np.triu_indices(len(a), 1)
+    return float((np.sign(a[first] - a[second]) * np.sign(b[first] - b[second])).mean())
 
 
 def grouped(rows: Iterable[T], key: Callable[[T], Hashable]) -> dict[Hashable, list[T]]:

@@ -19,6 +19,7 @@ class Provenance(StrEnum):
     DATASHEET = "datasheet"
     MEASURED = "measured"
     DERIVED = "derived"  # arithmetic on other figures, shown in the note
+    CALIBRATED = "calibrated"  # fitted to measurements, of runtimes only
     ESTIMATED = "estimated"  # common knowledge or a guess with its reason in the note
 
 

@@ -1,0 +1,188 @@
+"""Measurement files: CSV in the columns of docs/measurements.md, read and written."""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from simulator.errors import MeasurementError, NotFoundError, OutputError, did_you_mean
+from simulator.fidelity.measurement import Measurement
+
+COLUMNS: Final = (
+    "model", "hardware", "runtime", "precision", "batch", "latency_s", "energy_j", "peak_memory_bytes", "family", "label",
+    "source",
+)  # fmt: skip
+_ALSO: Final = {"latency_ms": "latency_s", "energy_mj": "energy_j"}  # in thousandths of the unit
+_REQUIRED: Final = ("model", "hardware", "runtime", "latency_s")
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_MOST_FAULTS: Final = 10  # shown of a file
+_LONGEST: Final = 1e12  # s, J, bytes and inferences: beyond it a number is a slip
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Header:
+    """The columns of a file in their order, by the name of the field they fill."""
+
+    names: tuple[str, ...]
+
+    def fields(self) -> dict[str, str]:
+        """Column of every field that is there."""
+        return {_ALSO.get(name, name): name for name in self.names}
+
+
+def read_measurements(path: Path) -> tuple[Measurement, ...]:
+    """The rows of a measurement file.
+
+    Raises:
+        NotFoundError: no such file.
+        MeasurementError: no table, an unknown or missing column, a number that cannot be; all faults with file and line.
+    """
+    rows = _records(path, _text(path))
+    try:
+        line, cells = next(rows, (1, []))
+        if not cells:
+            raise MeasurementError(f"{path}:1: the file is empty; its first line names columns: {','.join(COLUMNS)}")
+        header = _header(f"{path}:{line}", cells)
+        found, faults = list[Measurement](), list[str]()
+        for line, cells in rows:
+            try:
+                found.append(_measurement(header, cells, line))
+            except ValueError as error:
+                faults.append(f"{path}:{line}: {error}")
+    except csv.Error as error:
+        raise MeasurementError(f"{path}: not a CSV table: {error}") from error
+    if faults:
+        more = len(faults) - _MOST_FAULTS
+        raise MeasurementError("\n".join([*faults[:_MOST_FAULTS], *([f"… and {more} more"] if more > 0 else [])]))
+    if not found:
+        raise MeasurementError(f"{path}: no measurements below the header")
+    return tuple(found)
+
+
+def _text(path: Path) -> str:
+    try:
+        if not path.exists():
+            raise NotFoundError(f"no such file: {path}")
+        if not path.is_file():
+            raise MeasurementError(f"{path} is not a regular file; a measurement file is a CSV table")
+        return path.read_bytes().decode("utf-8-sig")  # a spreadsheet's mark of the byte order may stand in front
+    except UnicodeDecodeError as error:
+        raise MeasurementError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from error
+    except (OSError, ValueError) as error:  # too long a name; a name with a zero byte
+        raise MeasurementError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Cells of every row that is not blank, and the line on which it begins."""
+    if "\0" in text:
+        raise MeasurementError(f"{path} is not a text file")
+    reader, line = csv.reader(io.StringIO(text, newline=""), strict=True), 1
+    for cells in reader:
+        if any(cell.strip() for cell in cells):
+            yield line, [cell.strip() for cell in cells]
+        line = reader.line_num + 1
+
+
+def _header(where: str, cells: Sequence[str]) -> _Header:
+    known = (*COLUMNS, *_ALSO)
+    faults = [
+        f"column '{_shown(c)}' is not known{did_you_mean(c, known)} (known: {', '.join(known)})" for c in cells if c not in known
+    ]
+    fields = [_ALSO.get(cell, cell) for cell in cells]
+    twice = dict.fromkeys(f for f in fields if fields.count(f) > 1 and f in known)
+    faults += [f"column {field} stands twice{', in two units' if field in _ALSO.values() else ''}" for field in twice]
+    missing = [name for name in _REQUIRED if name not in fields]
+    if missing:
+        faults.append(f"column {', '.join(missing)} is missing" + (" (or latency_ms)" if "latency_s" in missing else ""))
+    if faults:
+        raise MeasurementError("\n".join(f"{where}: {fault}" for fault in faults))
+    return _Header(tuple(cells))
+
+
+def _measurement(header: _Header, cells: Sequence[str], line: int) -> Measurement:
+    """One row; ValueError says what is wrong with it."""
+    if len(cells) != len(header.names):
+        raise ValueError(f"{len(cells)} cells under {len(header.names)} columns")
+    row = dict(zip(header.names, cells, strict=True))
+    given: dict[str, Any] = {"line": line}
+    for field, name in header.fields().items():
+        read = _READERS.get(field, _words)
+        value = read(name, row[name])
+        given[field] = value / 1000 if name in _ALSO and value is not None else value
+    missing = [header.fields()[field] for field in _REQUIRED if given[field] in (None, "")]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} is empty")
+    return Measurement(**given)
+
+
+def _words(_: str, text: str) -> str:
+    return text
+
+
+def _optional(_: str, text: str) -> str | None:
+    return text or None
+
+
+def _number(name: str, text: str) -> float | None:
+    """A number above 0, None where nothing was measured."""
+    if not text:
+        return None
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{name} '{_shown(text)}' is not a number{' (write a point, no comma)' if ',' in text else ''}")
+    value = float(text)
+    if not 0 < value <= _LONGEST or not math.isfinite(value):
+        raise ValueError(f"{name} {_shown(text)} must be {'more than 0' if value <= 0 else 'less than a million million'}")
+    return value
+
+
+def _count(name: str, text: str) -> int | None:
+    value = _number(name, text)
+    if value is not None and value != int(value):
+        raise ValueError(f"{name} {_shown(text)} is not a whole number")
+    return None if value is None else int(value)
+
+
+_READERS: Final[Mapping[str, Callable[[str, str], Any]]] = {
+    "precision": _optional, "batch": _count, "latency_s": _number, "energy_j": _number, "peak_memory_bytes": _count,
+}  # fmt: skip
+
+
+def _shown(text: str) -> str:
+    """The beginning of a cell, for a message."""
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+def csv_text(measurements: Iterable[Measurement]) -> str:
+    """A measurement file: what `read_measurements` reads back as the same rows."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for measured in measurements:
+        cells = (getattr(measured, name) for name in COLUMNS)
+        writer.writerow("" if cell is None else repr(cell) if isinstance(cell, float) else cell for cell in cells)
+    return buffer.getvalue()
+
+
+def write_measurements(measurements: Iterable[Measurement], path: Path) -> None:
+    """Write a measurement file.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        path.write_bytes(csv_text(measurements).encode("utf-8"))
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def beside(folder: Path, name: str, suffixes: tuple[str, ...]) -> str:
+    """A file that a row names, below `folder`; catalogue names, with parameters or modes, stay as they are."""
+    head = name.rpartition(":")[0] if Path(name).suffix not in suffixes and ":" in name else name
+    is_file = Path(head).suffix in suffixes
+    return str(folder / name) if is_file else name
