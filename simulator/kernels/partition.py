@@ -7,6 +7,7 @@ convex, acyclic, and every operator has exactly one home.
 """
 
 import heapq
+import math
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Final
@@ -130,9 +131,9 @@ class Partitioner:
         """Tensors whose bytes an operator reads, looking through views."""
         return [self.root(name) for i, name in enumerate(self.graph.ops[index].inputs) if name and _is_read(self, index, i)]
 
-    def read_bytes(self, ops: Iterable[int]) -> int:
-        """Bytes that a kernel of these operators reads."""
-        return sum(spec.size_bytes for part in _reads(self, sorted(ops)) for spec in part)
+    def read_bytes(self, ops: Iterable[int], again: Iterable[int] = ()) -> int:
+        """Bytes that a kernel of these operators reads, some of which are at home elsewhere and computed `again`."""
+        return sum(spec.size_bytes for part in _reads(self, sorted(ops), sorted(again)) for spec in part)
 
     def runs_beside(self, kernel: int, other: int) -> bool:
         """Whether two kernels run equally often, and on the same engines."""
@@ -335,7 +336,7 @@ def _kernel(state: Partitioner, number: int) -> Kernel:
     main = max(members, key=lambda i: (state.works[i].macs, state.works[i].flops, -i))
     op = state.graph.ops[main]
     again = tuple(sorted(state.again.get(number, ())))
-    inputs, weights = _reads(state, [*members, *again])
+    inputs, weights = _reads(state, members, again)
     outputs = _writes(state, members)
     idiom = state.idioms.get(main)
     kind = idiom.kind if idiom is not None and idiom.kind is not Kind.POINTWISE else state.kinds[main]
@@ -345,22 +346,39 @@ def _kernel(state: Partitioner, number: int) -> Kernel:
     return Kernel(op.name, kind, tuple(members), main, rate, inputs, weights, outputs, views, folded, again)
 
 
-def _reads(state: Partitioner, members: list[int]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+def _reads(
+    state: Partitioner, members: Sequence[int], again: Sequence[int] = ()
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Activations and weights that enter the kernel; a view counts as the tensor it looks at, as far as it looks."""
-    inside = {n for i in members for n in state.graph.ops[i].outputs}
+    needed = _needed(state, members, again)
+    inside = {n for i in needed for n in state.graph.ops[i].outputs}
     parts: dict[str, dict[str, int]] = {}  # tensor → what is read of it under which name → elements
-    for index in members:
+    for index, share in needed.items():
         for position, name in enumerate(state.graph.ops[index].inputs):
             if not name or not _is_read(state, index, position):
                 continue
             for root, elements in _sources(state, index, position, name):
                 if root not in inside:
                     read = parts.setdefault(root, {})
-                    read[name] = max(read.get(name, 0), elements)
+                    read[name] = max(read.get(name, 0), math.ceil(elements * share))
             for scale in state.scales_of(name):
                 parts.setdefault(scale, {})[scale] = state.graph.tensors[scale].elements
     specs = [_part(state.graph.tensors[root], sum(read.values())) for root, read in parts.items()]
     return tuple(t for t in specs if t.role is not Role.WEIGHT), tuple(t for t in specs if t.role is Role.WEIGHT)
+
+
+def _needed(state: Partitioner, members: Sequence[int], again: Sequence[int]) -> dict[int, float]:
+    """Share of its result for which each operator of a kernel reads: all, but of what it computes again what it looks at."""
+    needed = dict.fromkeys((*members, *again), 1.0)
+    for index in sorted(again, reverse=True):
+        (made,) = state.graph.ops[index].outputs
+        looks: dict[str, float] = {}
+        for reader, share in needed.items():
+            for name in state.graph.ops[reader].inputs:
+                if name and state.root(name) == made:
+                    looks[name] = max(looks.get(name, 0.0), state.graph.tensors[name].elements * share)
+        needed[index] = min(1.0, sum(looks.values()) / max(state.graph.tensors[made].elements, 1))
+    return needed
 
 
 def _sources(state: Partitioner, index: int, position: int, name: str) -> list[tuple[str, int]]:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Final
 from simulator.graph.types import Role, TensorSpec
 from simulator.kernels.rules import ELEMENTWISE, GENERATED
 from simulator.kernels.views import OUTSIDE
+from simulator.ops.work import Kind
 
 if TYPE_CHECKING:
     from simulator.kernels.partition import Partitioner
 
 _MOST_TENSORS: Final = 4  # that a value may be made of
 _MOST_OPERATORS: Final = 30
+REDUCING: Final = frozenset({"GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceMax", "ReduceSum", "ReduceL2"})
 
 
 class Recomputation:
@@ -49,7 +51,7 @@ class Recomputation:
         home = state.kernel_of(index)
         others = sorted({state.kernel_of(r) for r in readers} - {home}, key=self.place.__getitem__)
         recipe = self._recipe(index)
-        if recipe is None or not all(state.kernel_kinds(k) <= GENERATED and state.runs_beside(k, home) for k in others):
+        if recipe is None or not all(self._is_generated(k) and state.runs_beside(k, home) for k in others):
             return
         made = {n for i in state.members[home] for n in state.graph.ops[i].outputs}
         gone = made & self.stored == {name} and not any(r in state.members[home] for r in readers)
@@ -57,15 +59,27 @@ class Recomputation:
             self.stored.discard(name)
             self._compute_again(recipe, home, others, gone=gone)
 
+    def _is_generated(self, kernel: int) -> bool:
+        """Whether a kernel is no call of a library: pools over the whole image are reductions like any other."""
+        state = self.state
+        pools = (state.op(i).op_type for i in state.members[kernel] if state.kind(i) is Kind.POOL)
+        return state.kernel_kinds(kernel) <= GENERATED | {Kind.POOL} and REDUCING.issuperset(pools)
+
     def _saves(self, name: str, recipe: frozenset[int], home: int, others: list[int], *, gone: bool) -> bool:
         """Whether no more bytes move than when the value is written and read."""
-        read = self.state.read_bytes
-        before = sum(read(self._computed_by(k)) for k in others) + self.state.graph.tensors[name].size_bytes
-        inside = [self._computed_by(k) | recipe for k in others]
+        before = sum(self._read_bytes(k) for k in others) + self.state.graph.tensors[name].size_bytes
+        after = [self._read_bytes(k, recipe) for k in others]
         if gone:
-            before += read(self._computed_by(home))
-            inside[0] |= self._computed_by(home)
-        return sum(read(ops) for ops in inside) <= before
+            before += self._read_bytes(home)
+            after[0] = self._read_bytes(others[0], recipe, joined=home)
+        return sum(after) <= before
+
+    def _read_bytes(self, kernel: int, recipe: frozenset[int] = frozenset(), joined: int | None = None) -> int:
+        """What a kernel reads; with a recipe, if it computed that again; with another kernel, if that became part of it."""
+        kernels = [kernel] if joined is None else [kernel, joined]
+        members = {i for k in kernels for i in self.state.members[k]}
+        again = recipe.union(*(self.again.get(k, ()) for k in kernels)) - members
+        return self.state.read_bytes(members, again)
 
     def _compute_again(self, recipe: frozenset[int], home: int, others: list[int], *, gone: bool) -> None:
         for kernel in others:
