@@ -37,9 +37,10 @@ def compute_parts_s(work: WorkTable, limits: Limits, placement: tuple[EnginePara
     none = np.zeros(len(work))
     matrix = vector = special = none
     if work.macs.any():
-        matrix = work.macs * by_class(placement, work, lambda e, rate, kind: 1.0 / _mac_rate(e, rate, kind, limits))
+        share = by_class(placement, work, lambda e, rate, kind: _mac_share(e, rate, kind, limits))
         if limits.geometry and not limits.ideal:
-            matrix = matrix / filled_share(work, limits, placement)
+            share = share * filled_share(work, limits, placement)
+        matrix = work.macs / share / by_class(placement, work, lambda e, rate, kind: _mac_peak(e, rate, kind, limits))
     if work.vector_ops.any():
         vector = work.vector_ops * by_engine(placement, work, lambda e, rate: 1.0 / (e.vector_rate(rate) * _share(e, limits)))
     if work.special_ops.any():
@@ -95,19 +96,23 @@ def _share(engine: EngineParams, limits: Limits) -> Number:
     return 1.0 if limits.ideal else engine.sustained * limits.of(engine).vector_efficiency.value
 
 
-def _mac_rate(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Number:
-    """MACs per second of a kernel class in an element type (the engine's next wider one where it has no own)."""
+def _mac_peak(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Number:
+    """MACs per second at the highest clock in an element type (the engine's next wider one where it has no own)."""
     native = engine.native(rate) or next(iter(engine.macs_per_s))  # without one there are no MACs: see require_rate
     peak = engine.macs_per_s[native]
+    on_vector = not limits.ideal and kind in limits.of(engine).on_vector
+    return np.minimum(engine.vector_rate(rate), peak) if on_vector else peak
+
+
+def _mac_share(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Number:
+    """Fraction of it that a kernel class reaches on the unit that it runs on."""
     if limits.ideal:
-        return peak
+        return 1.0
     profile = limits.of(engine)
-    efficiency = profile.efficiency_of(kind)
-    if kind in profile.on_vector:
-        return np.minimum(engine.vector_rate(rate), peak) * engine.sustained * efficiency
-    if not limits.measured:
-        return peak * engine.sustained * efficiency
-    return peak * np.minimum(engine.sustained * efficiency, engine.achieved.get(native, 1.0))
+    reached = engine.sustained * profile.efficiency_of(kind)
+    if kind in profile.on_vector or not limits.measured:
+        return reached
+    return np.minimum(reached, engine.achieved.get(engine.native(rate) or rate, 1.0))
 
 
 def by_class(placement: tuple[EngineParams, ...], work: WorkTable, number: Callable[[EngineParams, str, Kind], Number]) -> Number:

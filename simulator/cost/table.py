@@ -19,7 +19,8 @@ from simulator.cost.energy import arithmetic_j, movement_j, movement_total_j
 from simulator.cost.limits import Limits, works_by_blocks
 from simulator.cost.parts import Part, flows_of, rates_of
 from simulator.cost.streams import Streamed, streamed
-from simulator.cost.traffic import Flow, Moved, Times, memory_times, moved_bytes
+from simulator.cost.times import Times
+from simulator.cost.traffic import Flow, Moved, moved_bytes
 from simulator.cost.transfer import Crossings, link_s, switch_s
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine
@@ -162,7 +163,7 @@ def cost_table(
     theta, by_blocks = of_runtime(lambda p: p.overlap.value), works_by_blocks(limits, placement)
     traffic = traffic or traffic_of(work, machine, limits, placement, parts)
     moving, rates, shown = traffic.moving, traffic.rates, traffic.shown
-    times = memory_times(moving, rates, shown)
+    times = Times(moving, rates, shown)
     crossing = link_s(crossed, machine, limits, placement)
     return CostTable(
         work,
