@@ -10,7 +10,7 @@ from simulator.cost.geometry import padded_share, utilisation
 from simulator.cost.limits import Limits
 from simulator.machine.figures import Number
 from simulator.machine.geometry import Core
-from simulator.machine.params import EngineParams
+from simulator.machine.params import EngineParams, engines_of
 from simulator.ops.work import Kind
 from simulator.workload import WorkTable, distinct
 
@@ -51,14 +51,14 @@ def compute_parts_s(work: WorkTable, limits: Limits, placement: tuple[EnginePara
 def filled_share(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
     """Share of the engine that each kernel's product fills; 1 where its MACs run on the vector unit."""
     result: Array | float = 1.0
-    keys = [(e.id, rate) for e, rate in zip(placement, work.rates, strict=True)]
-    engines = {e.id: e for e in placement}
-    for name, rate in dict.fromkeys(keys):
-        engine = engines[name]
-        profile = limits.of(engine)
-        rows = [key == (name, rate) and kind not in profile.on_vector for key, kind in zip(keys, work.kinds, strict=True)]
-        if any(rows) and work.macs[rows].any():
-            result = np.where(rows, utilisation(work, engine, profile, engine.native(rate) or rate), result)
+    types, codes = engine_types(placement, work)
+    for place, (engine, rate) in enumerate(types):
+        profile, rows = limits.of(engine), codes == place
+        if profile.on_vector:
+            rows &= np.array([kind not in profile.on_vector for kind in work.kinds], np.bool_)
+        if work.macs[rows].any():
+            found = utilisation(work, engine, profile, engine.native(rate) or rate)
+            result = found if rows.all() else np.where(rows, found, result)
     return np.asarray(result)
 
 
@@ -117,7 +117,7 @@ def _mac_share(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> N
 
 def by_class(placement: tuple[EngineParams, ...], work: WorkTable, number: Callable[[EngineParams, str, Kind], Number]) -> Number:
     """A number of each kernel's engine, element type and class as a column of shape (..., n_kernels), or one for all."""
-    engines = {e.id: e for e in placement}
+    engines = engines_of(placement)
     if len(engines) == 1:
         (engine,) = engines.values()
         found, codes = work.classes
@@ -128,13 +128,19 @@ def by_class(placement: tuple[EngineParams, ...], work: WorkTable, number: Calla
 
 def by_engine(placement: tuple[EngineParams, ...], work: WorkTable, number: Callable[[EngineParams, str], Number]) -> Number:
     """A number of each kernel's engine and element type as a column of shape (..., n_kernels), or one for all."""
-    engines = {e.id: e for e in placement}
+    types, codes = engine_types(placement, work)
+    return _column([number(engine, rate) for engine, rate in types], codes)
+
+
+def engine_types(placement: tuple[EngineParams, ...], work: WorkTable) -> tuple[list[tuple[EngineParams, str]], NDArray[np.intp]]:
+    """The pairs of engine and element type that occur, and which of them each kernel has."""
+    engines = engines_of(placement)
     if len(engines) == 1:
         (engine,) = engines.values()
         rates, codes = work.element_types
-        return _column([number(engine, rate) for rate in rates], codes)
+        return [(engine, rate) for rate in rates], codes
     keys, codes = distinct(zip((e.id for e in placement), work.rates, strict=True))
-    return _column([number(engines[name], rate) for name, rate in keys], codes)
+    return [(engines[name], rate) for name, rate in keys], codes
 
 
 def _column(values: Sequence[Number], codes: NDArray[np.intp]) -> Number:
