@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from simulator.cost.bound import bound_s
 from simulator.cost.boundary import boundary_home
+from simulator.cost.compute import engine_types
 from simulator.cost.energy import defaults_used
 from simulator.cost.limits import Limits, limits_of, works_by_blocks
 from simulator.cost.parts import Part, parts_of
@@ -23,6 +24,7 @@ from simulator.kernels.support import Supported, kernel_refusals, op_refusals
 from simulator.machine.figures import Number
 from simulator.machine.geometry import BlockNpu
 from simulator.machine.params import SPECIAL_SHARE, Machine, machine_of, require_rate
+from simulator.machine.points import lots_of, reuse_freed_memory
 from simulator.machine.runtime import InPlace, RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
@@ -40,6 +42,7 @@ from simulator.units import format_si
 from simulator.workload import WorkTable, footprint, work_table
 
 Array = NDArray[np.float64]
+_LOT_ENTRIES = 2**17  # design points times kernels of one array: 1 MiB
 
 
 @dataclass(frozen=True)
@@ -184,8 +187,21 @@ def totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: s
     """The totals of `estimate` for a machine or for many: fields of `machine` may be columns of design points, (n_points, 1).
 
     Bit by bit what `estimate` finds for each of them. What does not depend on the order of the kernels is reckoned once
-    for those that are alike. Where the machine's power was measured, energy is that times the latency.
+    for those that are alike. Where the machine's power was measured, energy is that times the latency. Any number of points
+    will do: they are taken in lots that the processor's cache holds.
     """
+    reuse_freed_memory()
+    lots = lots_of(machine, max(_LOT_ENTRIES // max(len(prepared.work.alike.firsts), 1), 1))
+    found = [(count, _totals(prepared, lot, runtime, policy)) for count, lot in lots]
+    if len(found) == 1:
+        return found[0][1]
+    latency = [np.broadcast_to(one.latency_s, count) for count, one in found]
+    energy = [np.broadcast_to(one.energy_j, count) for count, one in found if one.energy_j is not None]
+    return Totals(np.concatenate(latency), np.concatenate(energy) if energy else None)
+
+
+def _totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: str) -> Totals:
+    """The totals of as many points as one array holds."""
     limits, work = limits_of(runtime, machine), prepared.work
     placement = place(work, machine, limits.profiles, runtime.fallback)
     by_kernel = works_by_blocks(limits, placement) or boundary_home(machine) is not None
@@ -379,11 +395,15 @@ def _assumed_rates(hardware: HardwareSpec, work: WorkTable, placement: Placement
     """What stands in for rates that the machine's file leaves out and this work needs."""
     found = []
     vector, special = work.vector_ops > 0, work.special_ops > 0
-    strange = {r for r, n, e in zip(work.rates, vector, placement, strict=True) if n and e.native_vector(r) is None}
+    rates, codes = engine_types(placement, work)
+    used = [rates[place] for place in set(codes[vector].tolist())]
+    strange = {rate for engine, rate in used if engine.native_vector(rate) is None}
     if strange:
         types = ", ".join(sorted(strange))
         found.append(f"{hardware.id} has no rate for element-wise work in {types}: taken at that of its widest type")
     for engine in hardware.engines:
+        if engine.vector and engine.special is not None:
+            continue
         who = hardware.id if len(hardware.engines) == 1 else f"engine {engine.id} of {hardware.id}"
         here = np.array([e.id == engine.id for e in placement], bool)
         if not engine.vector and vector[here].any():
@@ -405,9 +425,8 @@ def _gaps(model: Model) -> list[str]:
         found.append(f"{coverage.tensors_without_shape} tensor(s) without a known shape count nothing: {_some(unknown)}")
     if coverage.data_dependent_shapes:
         found.append(f"{coverage.data_dependent_shapes} shape(s) depend on data: taken at their upper bound")
-    constant = sum(w.macs for w, op in zip(model.works, graph.ops, strict=True) if op.constant)
-    if constant:
-        found.append(f"{constant:,} MACs on weights alone run once, before the first inference")
+    if model.constant_macs:
+        found.append(f"{model.constant_macs:,} MACs on weights alone run once, before the first inference")
     return found
 
 

@@ -136,10 +136,15 @@ class WorkTable:
         """Compulsory traffic: every tensor at the kernel's boundary once."""
         return self.weight_bytes + self.activation_bytes
 
+    @cached_property
+    def demands(self) -> tuple[tuple[tuple[str, bool], ...], NDArray[np.intp]]:
+        """The pairs of element type and whether there are MACs that occur, and which of them each kernel has."""
+        return distinct(zip(self.rates, (self.macs > 0).tolist(), strict=True))
+
     @property
     def mac_rates(self) -> tuple[str, ...]:
         """Element types in which there are MACs, each once; other arithmetic runs on whatever vector unit there is."""
-        return tuple(dict.fromkeys(r for r, n in zip(self.rates, self.macs, strict=True) if n))
+        return tuple(rate for rate, multiplies in self.demands[0] if multiplies)
 
 
 def distinct(keys: Iterable[Key]) -> tuple[tuple[Key, ...], NDArray[np.intp]]:

@@ -19,10 +19,11 @@ from simulator.cost.energy import arithmetic_j, movement_j, movement_total_j
 from simulator.cost.limits import Limits, works_by_blocks
 from simulator.cost.parts import Part, flows_of, rates_of
 from simulator.cost.streams import Streamed, streamed
-from simulator.cost.traffic import Flow, Moved, Times, memory_times, moved_bytes
+from simulator.cost.times import Times
+from simulator.cost.traffic import Flow, Moved, moved_bytes
 from simulator.cost.transfer import Crossings, link_s, switch_s
 from simulator.machine.figures import Number
-from simulator.machine.params import EngineParams, Machine
+from simulator.machine.params import EngineParams, Machine, engines_of
 from simulator.machine.runtime import Profile
 from simulator.workload import Alike, WorkTable, total
 
@@ -162,7 +163,7 @@ def cost_table(
     theta, by_blocks = of_runtime(lambda p: p.overlap.value), works_by_blocks(limits, placement)
     traffic = traffic or traffic_of(work, machine, limits, placement, parts)
     moving, rates, shown = traffic.moving, traffic.rates, traffic.shown
-    times = memory_times(moving, rates, shown)
+    times = Times(moving, rates, shown)
     crossing = link_s(crossed, machine, limits, placement)
     return CostTable(
         work,
@@ -173,7 +174,7 @@ def cost_table(
         memory_s=times.combined_s(theta),
         overhead_s=work.launches * of_runtime(lambda p: p.kernel_overhead.seconds(machine.clock_hz)),
         overlap=theta,
-        asynchronous=np.array([limits.of(engine).asynchronous for engine in placement], np.bool_),
+        asynchronous=_asynchronous(limits, placement),
         moving=moving,
         times=times,
         streams=lambda: streamed(parts, traffic.apart(), rates, shown, theta),
@@ -182,6 +183,14 @@ def cost_table(
         crossing_s=crossing,
         crossed=crossed,
     )
+
+
+def _asynchronous(limits: Limits, placement: tuple[EngineParams, ...]) -> NDArray[np.bool_]:
+    """Whether the launch of each kernel hides behind a busy device."""
+    found = {limits.of(engine).asynchronous for engine in engines_of(placement).values()}
+    if len(found) == 1:
+        return np.full(len(placement), found.pop(), np.bool_)
+    return np.array([limits.of(engine).asynchronous for engine in placement], np.bool_)
 
 
 def _compute_s(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:

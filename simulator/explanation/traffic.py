@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.boundary import boundary_home
+from simulator.cost.missed import held_share
 from simulator.cost.parts import Part
-from simulator.cost.traffic import Flow, held_share, memory_times, path, placed_shares
+from simulator.cost.times import Times
+from simulator.cost.traffic import Flow, path, placed_shares
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
 from simulator.explanation.scene import Scene
 from simulator.explanation.terms import Operand, Section, Term, term
@@ -326,7 +328,7 @@ def _combined(scene: Scene, seconds: Mapping[str, float]) -> list[Term]:
     """The longest level, and (1 − θ) of what the others add where each byte counts at the level that has it."""
     value = scene.own(scene.est.cost.memory_s)
     busy = {level: s for level, s in seconds.items() if s}
-    times = memory_times(scene.traffic.moving, scene.traffic.rates, scene.traffic.shown)
+    times = Times(scene.traffic.moving, scene.traffic.rates, scene.traffic.shown)
     longest = [Quantity(level, s, "s") for level, s in busy.items()]
     if len(busy) < 2:
         return [term("memory_s", "memory", "s", sum_of(longest), value)]

@@ -3,8 +3,10 @@
 Arrays of design points have shape (n_points, 1), so that they broadcast against columns of shape (n_kernels,).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
+from operator import is_
 from types import MappingProxyType
 
 import numpy as np
@@ -114,6 +116,13 @@ class Machine:
     def link_of(self, engine: EngineParams) -> MemoryParams | None:
         """The link that an engine's data comes over; None where it works from the memory that holds the data."""
         return next((m for m in self.seen_by(engine).memories if m.kind == "link"), None)
+
+
+def engines_of(placement: Sequence[EngineParams]) -> dict[str, EngineParams]:
+    """The engines that a placement uses, by id. Most use one, and this is asked for often."""
+    if placement and all(map(is_, placement, repeat(placement[0]))):
+        return {placement[0].id: placement[0]}
+    return {engine.id: engine for engine in placement}
 
 
 def machine_of(spec: HardwareSpec) -> Machine:

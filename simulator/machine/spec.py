@@ -38,17 +38,18 @@ class Strict(BaseModel):
 
 
 def _figures(value: object, path: str) -> Iterator[tuple[str, Figure]]:
+    if value is None or isinstance(value, str):  # most of what there is
+        return
     if isinstance(value, Figure):
         yield path, value
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _figures(getattr(value, name), f"{path}.{name}")
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _figures(item, f"{path}.{key}")
     elif isinstance(value, tuple | list):
         for item in value:
             yield from _figures(item, f"{path}.{getattr(item, 'id', '')}")
+    elif isinstance(value, Strict):
+        yield from value.figures(f"{path}.")
 
 
 class EngineEnergy(Strict):
