@@ -116,10 +116,15 @@ def _with_copies(graph: Graph, fusion: tuple[str, ...], layout: str) -> Graph:
     return with_copies(graph, kinds, {i: idiom.kind for i, idiom in idioms.items()}, channels_last=layout == "channels_last")
 
 
+_OPERATORS = ("normalization", "activation_function")  # that every framework has
+
+
 def _framework_operators(graph: Graph, fusion: tuple[str, ...]) -> tuple[list[Kind], Mapping[int, Idiom]]:
     """Class of every operator, and what of them a framework has as one; attention only where the runtime fuses it."""
     kinds = [kind_of(op, work_of(graph, op)) for op in graph.ops]
-    return kinds, find_idioms(graph, kinds, [name for name in IDIOMS if name != "attention" or name in fusion])
+    return kinds, find_idioms(
+        graph, kinds, [name for name in IDIOMS if name in _OPERATORS or name in fusion]
+    )
 
 
 def prepared_for(

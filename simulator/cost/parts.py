@@ -63,9 +63,11 @@ def flows_of(parts: Sequence[Part], resident_share: Number, *, apart: bool = Fal
     return tuple(found)
 
 
-def rates_of(parts: Sequence[Part], limits: Limits, bandwidth_share: Number) -> dict[str, tuple[Number, Number]]:
+def rates_of(
+    parts: Sequence[Part], limits: Limits, bandwidth_share: Number, streaming: Number
+) -> dict[str, tuple[Number, Number]]:
     """B/s read and written that each level of any part reaches."""
     rates: dict[str, tuple[Number, Number]] = {}
     for part in parts:
-        rates.update(achieved_rates(part.machine, limits, bandwidth_share))
+        rates.update(achieved_rates(part.machine, limits, bandwidth_share, streaming))
     return rates

@@ -126,6 +126,7 @@ def traffic_of(
     """What all kernels move, over which levels, at which rates."""
     resident = by_engine(placement, work, lambda engine, _: limits.of(engine).resident_share)
     bandwidth = by_engine(placement, work, lambda engine, _: limits.of(engine).bandwidth.value)
+    streaming = by_class(placement, work, lambda engine, _, kind: limits.of(engine).streaming_of(kind))
     exposed = by_class(placement, work, lambda engine, _, kind: limits.of(engine).cache_exposed_of(kind))
     shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
 
@@ -140,7 +141,7 @@ def traffic_of(
         return with_blocks_bytes(found, work, limits, placement)
 
     moving = flows(apart=by_blocks)
-    return Traffic(moving, rates_of(parts, limits, bandwidth), shown, lambda: flows(apart=True))
+    return Traffic(moving, rates_of(parts, limits, bandwidth, streaming), shown, lambda: flows(apart=True))
 
 
 def cost_table(

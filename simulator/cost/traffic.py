@@ -204,14 +204,17 @@ def moved_bytes(found: Sequence[Flow], count: int) -> Moved:
     return {level: (sums.get((level, False), zero), sums.get((level, True), zero)) for level in levels}
 
 
-def achieved_rates(machine: Machine, limits: Limits, bandwidth_share: Number) -> dict[str, tuple[Number, Number]]:
-    """B/s read and written that each level reaches: its own measured share, else the runtime's.
+def achieved_rates(
+    machine: Machine, limits: Limits, bandwidth_share: Number, streaming: Number
+) -> dict[str, tuple[Number, Number]]:
+    """B/s read and written that each level reaches: its own measured share, else the runtime's; `streaming` of that.
 
     A level that others are read through is at least as fast as they are.
     """
     result: dict[str, tuple[Number, Number]] = {}
     for memory in machine.memories:
         share = bandwidth_share if memory.achieved is None or not limits.measured else memory.achieved
+        share = share * streaming
         result[memory.id] = (memory.read_bytes_per_s * share, memory.write_bytes_per_s * share)
     for weights in (True, False):
         levels = path(machine, weights=weights)

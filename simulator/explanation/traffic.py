@@ -19,6 +19,7 @@ from simulator.explanation.tiles import READ_AGAIN, again_terms
 from simulator.machine.geometry import BlockNpu
 from simulator.machine.params import MemoryParams
 from simulator.machine.spec import Memory
+from simulator.ops.work import Kind
 from simulator.reuse import GATHERED, ROLES, Touch, touches_of
 
 Array = NDArray[np.float64]
@@ -291,8 +292,13 @@ def _own_rate(scene: Scene, level: MemoryParams, way: int) -> Expression:
     clock = book.of_machine("clock", f"{base}.clock", memory.clock, "Hz") if memory.clock else None
     bandwidth = book.rate("bandwidth", f"{base}.{field}", figure, clock, "B/s")
     if memory.achieved is not None and scene.setting.limits.measured:
-        return bandwidth * book.of_machine("achieved", f"{base}.achieved", memory.achieved)
-    return bandwidth * book.of_profile("achieved", scene.engine, "bandwidth", scene.profile.bandwidth)
+        reached = bandwidth * book.of_machine("achieved", f"{base}.achieved", memory.achieved)
+    else:
+        reached = bandwidth * book.of_profile("achieved", scene.engine, "bandwidth", scene.profile.bandwidth)
+    if scene.profile.streaming_of(Kind(scene.kind)) == 1.0:
+        return reached
+    table = {str(k): f for k, f in scene.profile.streaming.items()}
+    return reached * book.by_kind("streaming", scene.engine, "streaming", table, scene.kind)
 
 
 def _per_rate(scene: Scene, level: MemoryParams, read: float, written: float) -> Expression:

@@ -16,6 +16,7 @@ from simulator.ops.work import Kind
 
 _POINTWISE = frozenset({Kind.POINTWISE, Kind.CAST})
 WHOLE_IMAGE = frozenset({"GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceMax"})  # as pools
+_ATTENTION_RANK = 4
 _MAX_OPERATORS = 32  # larger regions are not one function any more
 
 
@@ -116,13 +117,29 @@ def _as_reduction(op: Op, kind: Kind) -> Kind:
 
 @idiom("attention", "Softmax")
 def attention(around: Neighbourhood, anchor: int) -> Idiom | None:
-    """MatMul → scale, mask → Softmax → MatMul, all on activations: scores that need not be written out."""
+    """MatMul → scale, mask → Softmax → MatMul, all on activations: scores that need not be written out.
+
+    Libraries have it for queries of batch, heads, tokens and width; with more dimensions the scores go through memory.
+    """
+    return _attention(around, anchor, lambda rank: rank <= _ATTENTION_RANK)
+
+
+@idiom("attention_of_any_rank", "Softmax")
+def attention_of_any_rank(around: Neighbourhood, anchor: int) -> Idiom | None:
+    """The same for queries of five dimensions and more, which a compiler could join."""
+    return _attention(around, anchor, lambda rank: rank > _ATTENTION_RANK)
+
+
+def _attention(around: Neighbourhood, anchor: int, has_kernel: Callable[[int], bool]) -> Idiom | None:
     before = _back_to_product(around, anchor)
     after = _on_to_product(around, anchor)
     if before is None or after is None:
         return None
     region = frozenset({*before, anchor, *after})
     last = max(after)
+    tensors = around.graph.tensors
+    if not has_kernel(max(tensors[n].rank for i in region for n in around.graph.ops[i].outputs)):
+        return None
     return Idiom("attention", Kind.ATTENTION, region) if around.stays_inside(region, last) else None
 
 

@@ -179,6 +179,17 @@ OTHERS: dict[str, tuple[Nodes, Nodes]] = {
             node("Transpose", "h", "k", perm=[0, 2, 3, 1]), SCORES[0], node("Identity", "s", "z"), *SCORES[1:],
         ],
     ),
+    "attention_of_any_rank": (
+        [
+            RELU, node("Unsqueeze", "r i0", "u"), node("Mul", "u scale", "q"), node("Transpose", "u", "k", perm=[0, 1, 2, 4, 3]),
+            SCORES[0], same_type("s", "z"), SCORES[1], node("MatMul", "p u", "y"),
+        ],
+        [
+            RELU, node("Unsqueeze", "r i0", "u"), node("Mul", "u scale", "q"), node("Transpose", "u", "h", perm=[0, 1, 3, 2, 4]),
+            node("Transpose", "h", "k", perm=[0, 1, 3, 4, 2]), SCORES[0], node("Identity", "s", "z"), SCORES[1],
+            node("MatMul", "p u", "y"),
+        ],
+    ),
     "normalization": (
         [RELU, same_type("r", "o"), *NORM, node("Div", "one s", "d"), node("Mul", "o d", "n"), node("Mul", "n gain", "y")],
         [RELU, *NORM, node("Reciprocal", "s", "d"), node("Mul", "r d", "n"), node("Mul", "gain n", "y")],
