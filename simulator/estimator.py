@@ -116,15 +116,19 @@ def _with_copies(graph: Graph, fusion: tuple[str, ...], layout: str) -> Graph:
     return with_copies(graph, kinds, {i: idiom.kind for i, idiom in idioms.items()}, channels_last=layout == "channels_last")
 
 
-_OPERATORS = ("normalization", "activation_function")  # that every framework has
+def _functions(fusion: tuple[str, ...]) -> list[str]:
+    """Idioms that are one function of a framework with these fusion rules."""
+    own = {"normalization", "activation_function", *fusion, *(("attention_of_any_rank",) if "attention" in fusion else ())}
+    return [name for name in IDIOMS if name in own]
 
 
 def _framework_operators(graph: Graph, fusion: tuple[str, ...]) -> tuple[list[Kind], Mapping[int, Idiom]]:
-    """Class of every operator, and what of them a framework has as one; attention only where the runtime fuses it."""
+    """Class of every operator, and what of them a framework has as one; attention, of any rank, where it has a function for it.
+
+    Inside of a function nothing is cast, be it one kernel or, for want of one, several.
+    """
     kinds = [kind_of(op, work_of(graph, op)) for op in graph.ops]
-    return kinds, find_idioms(
-        graph, kinds, [name for name in IDIOMS if name in _OPERATORS or name in fusion]
-    )
+    return kinds, find_idioms(graph, kinds, _functions(fusion))
 
 
 def prepared_for(
