@@ -65,8 +65,8 @@ class Fitted:
         if not self.shown_by:
             return "no row shows it"
         if self.shown_by < LEAST_ROWS:
-            return f"too few rows show it (at least {LEAST_ROWS})"
-        return f"its rows are of {self.families} {'family' if self.families == 1 else 'families'} (at least {LEAST_FAMILIES})"
+            return f"too few rows: {LEAST_ROWS} are needed"
+        return f"too few families, {self.families}: {LEAST_FAMILIES} are needed"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from simulator.units import format_si, printable
 
 _SCORES = ("n", "median", "p90", "±10 %", "±25 %", "bias", "rank")
 _SCORES_WIDTH = 50  # columns that a table's figures take
-_READING = "error |predicted/measured − 1|; bias: median predicted/measured; rank: Kendall's τ"
+_READING = "errors |predicted/measured − 1|; bias: median predicted/measured; rank: Kendall"
 _NAMES = 6  # of rows that cannot be predicted for one reason
 
 
@@ -187,7 +187,10 @@ def show_calibration(found: Calibration, console: Console, *, by_family: bool) -
 
 
 def _constants(found: Sequence[Fitted]) -> Table:
-    table = _table(("constant",), ("prior", "fitted", "rows"))
+    table = _table((), ())
+    table.add_column("constant", no_wrap=True)
+    for header in ("prior", "fitted", "rows"):
+        table.add_column(header, justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
     for fitted in found:
         constant = fitted.constant

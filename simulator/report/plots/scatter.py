@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from simulator.fidelity.scores import grouped
-from simulator.fidelity.validate import Group, Predicted, Validation
+from simulator.fidelity.validate import Predicted, Validation
 from simulator.report.plots import style
 from simulator.report.plots.labels import Placer, around
 from simulator.report.plots.series import decades, figure_of
@@ -23,7 +23,8 @@ BANDS: Final = (0.25, 0.10)  # the wider first: the narrower lies on it
 _SHADES: Final = ("#eef2f6", "#d9e2ec")
 _UNITS: Final = (("ns", 1e-9), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0))
 _RADIUS_PT: Final = 1.8
-_LEGEND_ROWS: Final = 8
+_MOST: Final = len(style.PALETTE)  # series with a look of their own
+_DIAGONAL_WEIGHT: Final = 8.0
 _NAME: Final = 28  # characters
 
 
@@ -62,8 +63,10 @@ def scatter(found: Validation, ax: Axes, *, title: str = "", labelled: int = 8) 
         ax.set_ylabel(f"Predicted latency ({unit})")
         bands, diagonal = _bands(ax, limits)
         placer = Placer(ax)
-        points = _points(ax, placer, found.rows, unit_s)
-        legend = _legend(ax, found.groups(), points, pt)
+        placer.avoid_line(np.array([[limits[0]] * 2, [limits[1]] * 2]), _DIAGONAL_WEIGHT)
+        own = series(found.rows)
+        points = _points(ax, placer, own, unit_s)
+        legend = _legend(ax, own, points, pt)
         placer.place_legend(legend)
         outliers = _outliers(placer, found.rows, labelled, unit_s, pt)
         heading = ax.set_title(title, loc="left", fontsize=pt, color=style.INK, pad=4)
@@ -81,31 +84,38 @@ def _bands(ax: Axes, limits: tuple[float, float]) -> tuple[tuple[PolyCollection,
     return bands, diagonal
 
 
-def series_name(row: Predicted) -> str:
-    """Machine and runtime of a row."""
-    return f"{row.measured.hardware}, {row.measured.runtime}"
+def series(rows: Sequence[Predicted]) -> dict[str, list[Predicted]]:
+    """Rows by machine and runtime; where these are many, the ones with few rows together."""
+    found = {str(name): own for name, own in grouped(rows, lambda r: f"{r.measured.hardware}, {r.measured.runtime}").items()}
+    if len(found) <= _MOST:
+        return found
+    largest = sorted(found, key=lambda name: -len(found[name]))[: _MOST - 1]
+    others = [row for name, own in found.items() if name not in largest for row in own]
+    return {**{name: found[name] for name in found if name in largest}, f"{len(found) - len(largest)} more": others}
 
 
-def _points(ax: Axes, placer: Placer, rows: Sequence[Predicted], unit_s: float) -> dict[str, PathCollection]:
+def _points(ax: Axes, placer: Placer, own: Mapping[str, Sequence[Predicted]], unit_s: float) -> dict[str, PathCollection]:
+    """The markers of each series, those of the others, where there are some, below and grey."""
     found = {}
-    for place, (name, own) in enumerate(grouped(rows, series_name).items()):
-        xy = np.array([(row.measured.latency_s / unit_s, row.latency_s / unit_s) for row in own])
-        marker, color = style.MARKERS[place % len(style.MARKERS)], style.PALETTE[place % len(style.PALETTE)]
-        found[str(name)] = ax.scatter(
-            xy[:, 0], xy[:, 1], s=(2 * _RADIUS_PT) ** 2, marker=marker, facecolor=color, edgecolor="white", linewidth=0.3,
-            alpha=0.85, zorder=3,
+    for place, (name, rows) in enumerate(own.items()):
+        xy = np.array([(row.measured.latency_s / unit_s, row.latency_s / unit_s) for row in rows])
+        is_rest = place == _MOST - 1 and name.endswith(" more")
+        found[name] = ax.scatter(
+            xy[:, 0], xy[:, 1], s=(2 * _RADIUS_PT) ** 2, marker=style.MARKERS[place],
+            facecolor=style.FAINT if is_rest else style.PALETTE[place], edgecolor="white", linewidth=0.3, alpha=0.85,
+            zorder=2 if is_rest else 3,
         )  # fmt: skip
         placer.avoid_markers(xy, _RADIUS_PT)
     return found
 
 
-def _legend(ax: Axes, groups: Sequence[Group], points: Mapping[str, PathCollection], pt: float) -> Legend:
-    """Markers with the number of rows and the median error of each series; the first ones where they are many."""
-    names = [f"{g.hardware}, {g.runtime}: {g.latency.n}, median {g.latency.median:.1%}" for g in groups]
-    shown = names if len(names) <= _LEGEND_ROWS else [*names[: _LEGEND_ROWS - 1], f"{len(names) - _LEGEND_ROWS + 1} more"]
-    bands = " and ".join(f"{share:.0%}" for share in sorted(BANDS))
+def _legend(ax: Axes, own: Mapping[str, Sequence[Predicted]], points: Mapping[str, PathCollection], pt: float) -> Legend:
+    """Markers with the number of rows and the median error of each series."""
+    medians = {name: 100 * float(np.median([abs(row.ratio - 1) for row in rows])) for name, rows in own.items()}
+    names = [f"{name}: {len(rows)}, median {medians[name]:.1f} %" for name, rows in own.items()]
+    bands = " and ".join(f"{100 * share:.0f} %" for share in sorted(BANDS))
     return ax.legend(
-        list(points.values())[: len(shown)], shown, title=f"bands: within {bands}", loc="upper left", fontsize=pt - 1,
+        [points[name] for name in own], names, title=f"bands: within {bands}", loc="upper left", fontsize=pt - 1,
         title_fontsize=pt - 1, framealpha=0.9, edgecolor="none", alignment="left", handletextpad=0.3, borderpad=0.3,
     )  # fmt: skip
 
@@ -119,7 +129,8 @@ def _outliers(placer: Placer, rows: Sequence[Predicted], labelled: int, unit_s: 
         if len(found) == labelled or name in found:
             continue
         anchor = placer.pixel(row.measured.latency_s / unit_s, row.latency_s / unit_s)
-        spots = around(anchor, _RADIUS_PT, placer.px_per_pt)
+        crowded = placer.is_crowded(anchor, _RADIUS_PT)
+        spots = around(anchor, _RADIUS_PT, placer.px_per_pt, leader=crowded)
         label = placer.write(f"{name} {row.ratio:.2f}×", spots, size_pt=pt - 1.5, color=style.INK)
         if label is not None:
             found[name] = label
