@@ -108,7 +108,7 @@ def test_a_handful_of_lines_is_enough(tmp_path: Path) -> None:
         (
             "100 GB/s",
             "{value: 100 GB/s, kind: datashet}",
-            "kind 'datashet' is none of datasheet, measured, derived, estimated; did you mean 'datasheet'?",
+            "kind 'datashet' is none of datasheet, measured, derived, calibrated, estimated; did you mean 'datasheet'?",
         ),
         ("100 GB/s", "{value: 100 GB/s, sorce: x}", "'sorce': unknown key of a figure; did you mean 'source'?"),
         ("100 GB/s", "{kind: datasheet}", "a figure is a quantity, or a mapping with 'value'"),
