@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simulator.api import battery_life, estimate, explain, load_hardware, load_model, plan, trace
+    from simulator.api import battery_life, calibrate, estimate, explain, load_hardware, load_model, plan, trace, validate
     from simulator.errors import SimulatorError
     from simulator.machine.spec import HardwareSpec
     from simulator.model import Model
@@ -29,6 +29,8 @@ _HOMES = {
     "plan": "simulator.api",
     "battery_life": "simulator.api",
     "trace": "simulator.api",
+    "validate": "simulator.api",
+    "calibrate": "simulator.api",
     "Estimate": "simulator.result.estimate",
     "HardwareSpec": "simulator.machine.spec",
     "Model": "simulator.model",
@@ -41,12 +43,14 @@ __all__ = [
     "Model",
     "SimulatorError",
     "battery_life",
+    "calibrate",
     "estimate",
     "explain",
     "load_hardware",
     "load_model",
     "plan",
     "trace",
+    "validate",
 ]
 
 

@@ -1,12 +1,16 @@
 """The public surface: the same verbs as the command."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulator.errors import UsageError
 from simulator.estimator import estimate as _estimate
 from simulator.io.hardware_reader import load_runtime, load_spec
 from simulator.io.onnx_reader import parse_model, read_onnx
+from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.resolve.dims import DimOptions
@@ -17,6 +21,9 @@ from simulator.result.estimate import Estimate
 
 if TYPE_CHECKING:
     from simulator.explanation.terms import LayerExplanation, RunExplanation
+    from simulator.fidelity.calibrate import Calibration
+    from simulator.fidelity.measurement import Measurement
+    from simulator.fidelity.validate import Load, Validation
     from simulator.schedule.plan import MemoryPlan
 
 
@@ -106,7 +113,8 @@ def estimate(
     network = model if isinstance(model, Model) else load_model(model)
     profile = load_runtime(runtime or spec.runtime or "ideal")
     if per_op:
-        profile = profile.model_copy(update={"fusion": tuple(r for r in profile.fusion if r == "quantize"), "adds": ()})
+        nothing_fused = {"fusion": tuple(r for r in profile.fusion if r == "quantize"), "adds": (), "residuals": None}
+        profile = profile.model_copy(update=nothing_fused)
     return _estimate(network, spec, profile, precision=precision, overlap=overlap)
 
 
@@ -178,4 +186,91 @@ def trace(est: Estimate) -> dict[str, object]:
     return to_trace(est)
 
 
-__all__ = ["battery_life", "estimate", "explain", "load_hardware", "load_model", "plan", "trace"]
+def validate(
+    measurements: "str | Path | Sequence[Measurement]",
+    *,
+    models: str | Path | None = None,
+    runtime: str | Path | None = None,
+    worst: int = 8,
+    progress: Callable[[str], None] = lambda _: None,
+) -> "Validation":
+    """Predictions held against measurements: errors by machine and runtime, and the worst cases explained.
+
+    Args:
+        measurements: a measurement file (docs/measurements.md), or its rows.
+        models: folder that the rows' ONNX files lie in; None for that of the file.
+        runtime: a runtime profile for the rows under the runtime of that id, in the place of the catalogue's.
+        worst: how many of the worst cases to explain.
+        progress: is told what goes on.
+
+    Raises:
+        MeasurementError, NotFoundError: the file is wrong or not there.
+        UsageError: none of the rows can be predicted, or none is under `runtime`.
+    """
+    from simulator.fidelity.validate import validate as _validate
+
+    rows, folder = _measured(measurements)
+    profile = None if runtime is None else load_runtime(str(runtime))
+    if profile is not None and all(row.runtime != profile.id for row in rows):
+        raise UsageError(f"no row is under the runtime '{profile.id}'")
+    return _validate(rows, _load(folder, models, profile), worst=worst, progress=progress)
+
+
+def calibrate(
+    measurements: "str | Path | Sequence[Measurement]",
+    runtime: str | Path,
+    *,
+    fit: Sequence[str] = (),
+    models: str | Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> "Calibration":
+    """The constants of a runtime fitted to the measurements under it, cross-validated by family.
+
+    Args:
+        measurements: a measurement file (docs/measurements.md), or its rows; those under other runtimes are left out.
+        runtime: id or YAML file of the runtime profile, whose figures are the priors.
+        fit: the constants to fit, by name (`efficiency.conv`, `bandwidth`); none for all.
+        models: folder that the rows' ONNX files lie in; None for that of the file.
+        progress: is told what goes on.
+
+    Raises:
+        MeasurementError, NotFoundError: the file is wrong or not there.
+        UsageError: too few rows under the runtime, or no such constant.
+    """
+    from simulator.fidelity.calibrate import calibrate_rows
+
+    rows, folder = _measured(measurements)
+    profile = load_runtime(str(runtime))
+    own = [row for row in rows if row.runtime in (profile.id, str(runtime))]
+    if not own:
+        known = ", ".join(dict.fromkeys(row.runtime for row in rows))
+        raise UsageError(f"no row is under the runtime '{profile.id}' (there are rows under {known})")
+    as_named = [replace(row, runtime=profile.id) for row in own]
+    return calibrate_rows(as_named, _load(folder, models, profile), profile, tuple(fit), progress)
+
+
+def _measured(measurements: "str | Path | Sequence[Measurement]") -> "tuple[Sequence[Measurement], Path]":
+    """Rows, and the folder that files they name are looked for in."""
+    if not isinstance(measurements, str | Path):
+        return measurements, Path()
+    from simulator.io.measurements import read_measurements
+
+    return read_measurements(Path(measurements)), Path(measurements).parent
+
+
+def _load(folder: Path, models: str | Path | None, profile: RuntimeSpec | None) -> "Load":
+    """How rows come by what they name; `profile` stands for the runtime of its id."""
+    from simulator.fidelity.validate import Load
+    from simulator.io.measurements import beside
+
+    model = lru_cache(maxsize=4)(lambda name, batch: load_model(name, batch=batch))  # rows of one network come together
+    hardware = lru_cache(maxsize=None)(load_spec)
+    of_models = folder if models is None else Path(models)
+    return Load(
+        lambda row: model(beside(of_models, row.model, ".onnx"), row.batch),
+        lambda row: hardware(beside(folder, row.hardware, ".yaml")),
+        lambda row: profile if profile and row.runtime == profile.id else load_runtime(beside(folder, row.runtime, ".yaml")),
+    )
+
+
+__all__ = ["battery_life", "calibrate", "estimate", "explain", "load_hardware", "load_model", "plan", "trace", "validate"]

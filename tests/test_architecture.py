@@ -40,6 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 PURE = (
+    "fidelity",
     "explanation",
     "estimator",
     "result",
@@ -84,7 +85,20 @@ IMPURE_MODULES = {
     "logging",
 }
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "exit", "quit", "breakpoint"}
-LAZY = ("onnx", "numpy", "matplotlib", "typer", "rich", "yaml", "pydantic", "networkx", "pandas", "simulator.cost.blocks")
+LAZY = (
+    "onnx",
+    "numpy",
+    "matplotlib",
+    "typer",
+    "rich",
+    "yaml",
+    "pydantic",
+    "networkx",
+    "pandas",
+    "scipy",
+    "simulator.cost.blocks",
+    "simulator.fidelity",
+)
 MAY_IMPORT = {"io": {"cli", "api", "zoo", "fidelity", "io"}, "zoo": {"cli", "api", "zoo"}, "report": {"cli", "api", "report"}}
 
 
@@ -243,7 +257,9 @@ def test_an_estimate_of_a_file_loads_neither_onnx_nor_plots(tmp_path: Path) -> N
         "matplotlib",
         "typer",
         "networkx",
+        "scipy",
         "simulator.cost.blocks",
+        "simulator.fidelity",
     }
 
 

@@ -121,6 +121,12 @@ def test_derived_and_estimated_figures_show_how(machine: str) -> None:
     assert bare == []
 
 
+@pytest.mark.parametrize("machine", [*IDS, *MODES])
+def test_nothing_of_a_machine_is_fitted(machine: str) -> None:
+    """What is fitted belongs to a runtime and holds for every machine; a machine's file has what its makers say."""
+    assert [path for path, f in load_spec(machine).figures() if f.kind == "calibrated"] == []
+
+
 @pytest.mark.parametrize("machine", IDS)
 def test_engine_and_runtime_follow_the_conventions(machine: str) -> None:
     spec = load_spec(machine)

@@ -3,6 +3,8 @@
 import io
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -44,6 +46,23 @@ def _columns() -> int:
 def say(text: str) -> None:
     """A line on standard error, beside the result: what was written where."""
     sys.stderr.write(f"{text}\n")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """What takes long says how far it is, on one line of standard error that is wiped in the end; nothing without a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    try:
+        yield lambda text: _overwrite(f"{text} …")
+    finally:
+        _overwrite("")
+
+
+def _overwrite(text: str) -> None:
+    sys.stderr.write(f"\r\x1b[2K{text}")
+    sys.stderr.flush()
 
 
 def emit(text: str, path: Path | None) -> None:

@@ -6,7 +6,7 @@ spread and kept within physical bounds. A constant that too few rows show stays 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -15,8 +15,18 @@ from numpy.typing import NDArray
 from simulator.errors import UsageError
 from simulator.estimator import totals
 from simulator.fidelity.constants import Constant, constants_of, in_columns, with_constants
-from simulator.fidelity.measurement import Sample
+from simulator.fidelity.measurement import Measurement, Sample
 from simulator.fidelity.scores import Score, grouped, score
+from simulator.fidelity.validate import (
+    SCHEMA,
+    Load,
+    Unpredicted,
+    in_good_order,
+    name_dict,
+    nothing_predicted,
+    predict,
+    score_dict,
+)
 from simulator.machine.runtime import RuntimeSpec
 
 Array = NDArray[np.float64]
@@ -55,8 +65,8 @@ class Fitted:
         if not self.shown_by:
             return "no row shows it"
         if self.shown_by < LEAST_ROWS:
-            return f"too few rows show it (at least {LEAST_ROWS})"
-        return f"its rows are of {self.families} {'family' if self.families == 1 else 'families'} (at least {LEAST_FAMILIES})"
+            return f"too few rows: {LEAST_ROWS} are needed"
+        return f"too few families, {self.families}: {LEAST_FAMILIES} are needed"
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,7 @@ class Calibration:
     after_s: tuple[float, ...]
     held_out_s: tuple[float, ...]
     folds: int
+    unpredicted: tuple[Unpredicted, ...] = ()
 
     @property
     def measured_s(self) -> tuple[float, ...]:
@@ -105,6 +116,29 @@ class Calibration:
         """5 %, 50 % and 95 % quantiles of measured / predicted by a fit without the row's family."""
         low, middle, high = np.quantile(np.divide(self.measured_s, self.held_out_s), QUANTILES)
         return float(low), float(middle), float(high)
+
+    def to_dict(self) -> dict[str, object]:
+        """As an object for JSON (docs/measurements.md)."""
+        low, middle, high = self.residuals
+        return {
+            "schema": SCHEMA, "runtime": self.runtime.id, "rows": len(self.samples), "folds": self.folds,
+            "constants": [_constant_dict(fitted) for fitted in self.constants],
+            "before": score_dict(self.before), "after": score_dict(self.after), "held_out": score_dict(self.held_out),
+            "residuals": {"p5": low, "p50": middle, "p95": high, "n": len(self.samples)},
+            "predictions": [
+                {**name_dict(s.measured), "measured_s": s.measured.latency_s, "before_s": b, "after_s": a, "held_out_s": h}
+                for s, b, a, h in zip(self.samples, self.before_s, self.after_s, self.held_out_s, strict=True)
+            ],
+            "unpredicted": [{**name_dict(u.measured), "reason": u.reason} for u in self.unpredicted],
+        }  # fmt: skip
+
+
+def _constant_dict(fitted: Fitted) -> dict[str, object]:
+    constant = fitted.constant
+    own = {"path": constant.path, "per_cycle": constant.per_cycle, "prior": constant.prior, "value": fitted.value}
+    bounds = {"low": constant.range.low, "high": constant.range.high, "at_bound": fitted.at_bound}
+    seen = {"shown_by": fitted.shown_by, "families": fitted.families, "kept_because": fitted.kept_because or None}
+    return {**own, "fitted": fitted.moved, **bounds, **seen}
 
 
 def predictions(samples: Sequence[Sample], runtime: RuntimeSpec) -> Array:
@@ -147,6 +181,33 @@ def calibrate(
     )
     after = predictions(samples, fitted)
     return Calibration(fitted, constants, tuple(samples), _tuple(before), _tuple(after), _tuple(held_out), folds)
+
+
+def calibrate_rows(
+    measurements: Sequence[Measurement],
+    load: Load,
+    runtime: RuntimeSpec,
+    wanted: tuple[str, ...] = (),
+    progress: Callable[[str], None] = lambda _: None,
+) -> Calibration:
+    """Fit the constants of `runtime` to those rows of a measurement file that can be predicted.
+
+    Raises:
+        UsageError: see `calibrate`.
+    """
+    samples, unpredicted = dict[int, Sample](), dict[int, Unpredicted]()
+    for number, place in enumerate(in_good_order(measurements), start=1):
+        progress(f"row {number} of {len(measurements)}")
+        found = predict(measurements[place], load)
+        if isinstance(found, Unpredicted):
+            unpredicted[place] = found
+        else:
+            samples[place] = load.sample(measurements[place])[0]
+    left_out = tuple(unpredicted[place] for place in sorted(unpredicted))
+    if left_out and len(samples) < LEAST_ROWS:
+        raise UsageError(f"{len(samples)} measurement(s) are too few to fit a constant; {nothing_predicted(left_out)}")
+    fitted = calibrate([samples[place] for place in sorted(samples)], runtime, wanted, progress)
+    return replace(fitted, unpredicted=left_out)
 
 
 def _tuple(values: Array) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from simulator.errors import UsageError, did_you_mean
 from simulator.machine.figures import Figure, Number
 from simulator.machine.runtime import Profile, RuntimeSpec
+from simulator.units import format_exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,10 @@ class Constant:
         if field.endswith("_overhead"):
             return "seconds"
         return "count" if field in ("prologue_k", "instructions", "output_instructions") else "ratio"
+
+    def text(self, value: float) -> str:
+        """A value as a file has it, with all its digits: `0.71`, `6.12 us`, `8000 cycles`."""
+        return f"{value!r} cycles" if self.per_cycle else format_exact(value, self.quantity)
 
 
 def constants_of(runtime: RuntimeSpec, engine_kinds: frozenset[str], wanted: tuple[str, ...] = ()) -> tuple[Constant, ...]:

@@ -116,12 +116,19 @@ def _merge_lists(base: list[dict[str, Any]], over: list[dict[str, Any]]) -> list
 @cache
 def load_runtime(reference: str) -> RuntimeSpec:
     """The runtime named by a catalogue id or a YAML path."""
-    known = runtime_ids()
-    path = known.get(reference)
-    if path is None:
-        path = Path(reference)
-        if path.suffix not in (".yaml", ".yml"):
-            raise NotFoundError(f"no runtime '{reference}'{did_you_mean(reference, known)} (known: {', '.join(known)})")
-    document = read_document(path)
+    document = read_document(runtime_path(reference))
     check_schema(document, SCHEMA)
     return validate(RuntimeSpec, Layers(document.data, ((document, ()),)))
+
+
+def runtime_path(reference: str) -> Path:
+    """The file of a runtime named by a catalogue id or a YAML path.
+
+    Raises:
+        NotFoundError: no such id.
+    """
+    known = runtime_ids()
+    path = known.get(reference) or Path(reference)
+    if reference not in known and path.suffix not in (".yaml", ".yml"):
+        raise NotFoundError(f"no runtime '{reference}'{did_you_mean(reference, known)} (known: {', '.join(known)})")
+    return path

@@ -181,8 +181,7 @@ def write_measurements(measurements: Iterable[Measurement], path: Path) -> None:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def beside(folder: Path, name: str, suffixes: tuple[str, ...]) -> str:
+def beside(folder: Path, name: str, suffix: str) -> str:
     """A file that a row names, below `folder`; catalogue names, with parameters or modes, stay as they are."""
-    head = name.rpartition(":")[0] if Path(name).suffix not in suffixes and ":" in name else name
-    is_file = Path(head).suffix in suffixes
-    return str(folder / name) if is_file else name
+    head = name if Path(name).suffix == suffix else name.rpartition(":")[0] or name
+    return str(folder / name) if "/" in head or Path(head).suffix == suffix else name

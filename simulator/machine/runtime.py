@@ -117,6 +117,25 @@ class InPlace(Strict):
     depthwise: Literal["copy", "channel", "rows"] = "copy"
 
 
+class Residuals(Strict):
+    """What measured runs took, as multiples of predictions by constants that were fitted without their family.
+
+    Quantiles of 5, 50 and 95 % over `n` runs.
+    """
+
+    p5: float = Field(gt=0, allow_inf_nan=False)
+    p50: float = Field(gt=0, allow_inf_nan=False)
+    p95: float = Field(gt=0, allow_inf_nan=False)
+    n: int = Field(ge=1)
+    source: str
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.p5 <= self.p50 <= self.p95:
+            raise ValueError("residuals: p5, p50 and p95 are quantiles: each is at least the one before")
+        return self
+
+
 class RuntimeSpec(Strict):
     """How a runtime cuts the graph into kernels (`fusion` names rules of simulator/kernels), and its profiles.
 
@@ -127,7 +146,8 @@ class RuntimeSpec(Strict):
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
     peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.
     `fallback` is what follows an operator that an engine does not run: `per_op`, only that one goes to the next engine;
-    `first_unsupported`, it and all that runs after it. `in_place` is what the planner of its memory saves.
+    `first_unsupported`, it and all that runs after it. `in_place` is what the planner of its memory saves, `residuals` how
+    far its predictions were off where they were held against measurements.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -143,6 +163,7 @@ class RuntimeSpec(Strict):
     fallback: Fallback = "per_op"
     in_place: InPlace = InPlace()
     profiles: dict[EngineKind | Literal["default"], Profile] = Field(min_length=1)
+    residuals: Residuals | None = None
     sources: dict[str, str] = {}
 
     @model_validator(mode="after")
@@ -152,6 +173,8 @@ class RuntimeSpec(Strict):
             for path, figure in self.figures()
             if figure.source is not None and figure.source not in self.sources
         ]
+        if self.residuals is not None and self.residuals.source not in self.sources:
+            missing.append(f"residuals: source '{self.residuals.source}' is not under 'sources'")
         if missing:
             raise ValueError("; ".join(missing))
         return self

@@ -87,8 +87,10 @@ def facts(est: Estimate, view: View) -> list[tuple[str, Text]]:
         ("Time", _shares(est)),
         ("Energy", _energy(est)),
     ]  # fmt: skip
+    if est.latency_interval_s is not None and est.runtime.residuals is not None:
+        rows.insert(0, ("Expected", _interval(est, est.latency_interval_s, est.runtime.residuals.n)))
     if est.cost.transfer_s.any():
-        rows.insert(2, ("Transfer", _transfers(est)))
+        rows.insert(-1, ("Transfer", _transfers(est)))
     if est.energy_by_class_j and "active" not in est.energy_parts_j:  # measured power goes by time, see above
         classes = {"between kernels" if name == "outside" else name: value for name, value in est.energy_by_class_j.items()}
         rows.append(("", Text(", ".join(_percents(classes, est.energy_j)), style="dim")))
@@ -105,6 +107,21 @@ def facts(est: Estimate, view: View) -> list[tuple[str, Text]]:
         ),
     ]
     return rows
+
+
+def _interval(est: Estimate, interval_s: tuple[float, float], n: int) -> Text:
+    """`12.3 ms, 90 %: 10.9–13.8 ms`, and what that rests on."""
+    ends = interval_text(*interval_s)
+    return Text.assemble(
+        (f"{format_si(est.latency_s, 's')}, 90 %: {ends}", "bold"), (f"   as far off as {n} measured runs", "dim")
+    )
+
+
+def interval_text(low_s: float, high_s: float) -> str:
+    """`10.9–13.8 ms`; `980 µs–1.2 ms` where the units differ."""
+    low, high = format_si(low_s, "s"), format_si(high_s, "s")
+    number, _, unit = low.partition(" ")
+    return f"{number if high.endswith(f' {unit}') else low}–{high}"
 
 
 def _shares(est: Estimate) -> Text:

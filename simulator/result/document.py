@@ -56,9 +56,11 @@ def _totals(est: Prediction) -> dict[str, object]:
     traffic = {level: _whole(moved.sum() + crossed.pop(level, 0.0)) for level, moved in cost.bytes_by_level.items()}
     traffic.update({link: _whole(moved) for link, moved in crossed.items()})
     moved = float(work.total_bytes.sum())
+    interval = est.latency_interval_s
     overhead = float(cost.overhead_s.sum()) + max(est.latency_s - float(est.kernel_s.sum()), 0.0)
     return {
-        "latency_s": est.latency_s, "bound_latency_s": est.bound_latency_s, "throughput_per_s": est.throughput_per_s,
+        "latency_s": est.latency_s, "latency_interval_s": None if interval is None else list(interval),
+        "bound_latency_s": est.bound_latency_s, "throughput_per_s": est.throughput_per_s,
         "energy_j": est.energy_j, "compute_s": float(cost.compute_s.sum()), "memory_s": float(cost.memory_s.sum()),
         "overhead_s": overhead, "transfer_s": float(cost.transfer_s.sum()), "bound": est.bound,
         "arithmetic_intensity_op_per_byte": float(work.ops.sum()) / moved if moved else None,

@@ -74,6 +74,17 @@ class Prediction:
         return self.batch / self.latency_s if self.latency_s else None
 
     @property
+    def latency_interval_s(self) -> tuple[float, float] | None:
+        """Where 9 of 10 measured runs would lie; None where the runtime was not held against any, or another overlap is asked.
+
+        The quantiles of measured / predicted that its calibration found, times the latency.
+        """
+        residuals = self.runtime.residuals
+        if residuals is None or self.overlap != "runtime":
+            return None
+        return self.latency_s * residuals.p5, self.latency_s * residuals.p95
+
+    @property
     def energy_by_class_j(self) -> dict[str, float] | None:
         """Energy by kernel class, and under `outside` that of the time which no kernel takes; the parts add up to all."""
         if self.energy_j is None or self.kernel_j is None:

@@ -24,11 +24,7 @@ def save(figure: Figure, path: str | Path, *, dpi: float = 200) -> Path:
         OutputError: another suffix, no such folder, or a place that cannot be written.
     """
     target = Path(path)
-    suffix = target.suffix.lower()
-    if suffix not in _TIMELESS:
-        known = ", ".join(_TIMELESS)
-        what = f"'{suffix}' is not a picture format{did_you_mean(suffix, _TIMELESS)}" if suffix else "a picture needs a suffix"
-        raise OutputError(f"{target}: {what} (known: {known})")
+    suffix = checked_suffix(target)
     if not target.parent.is_dir():
         raise OutputError(f"{target}: there is no folder '{target.parent}'")
     buffer = BytesIO()
@@ -39,3 +35,17 @@ def save(figure: Figure, path: str | Path, *, dpi: float = 200) -> Path:
     except OSError as error:
         raise OutputError(f"{target}: cannot be written: {error.strerror}") from error
     return target
+
+
+def checked_suffix(path: Path) -> str:
+    """The suffix of a picture, in small letters.
+
+    Raises:
+        OutputError: none that can be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _TIMELESS:
+        known = ", ".join(_TIMELESS)
+        what = f"'{suffix}' is not a picture format{did_you_mean(suffix, _TIMELESS)}" if suffix else "a picture needs a suffix"
+        raise OutputError(f"{path}: {what} (known: {known})")
+    return suffix
