@@ -3,19 +3,21 @@
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import ModelError
-from simulator.feature_maps import FeatureMaps, feature_maps
 from simulator.graph.graph import Graph
 from simulator.graph.types import Role
 from simulator.kernels.support import Refusals
 from simulator.kernels.types import Kernel
 from simulator.ops.work import CONVOLUTIONS, Kind, Work
 from simulator.reuse import Operands, operands
+
+if TYPE_CHECKING:
+    from simulator.feature_maps import FeatureMaps
 
 Column = NDArray[np.float64]
 Key = TypeVar("Key", bound=Hashable)
@@ -73,7 +75,7 @@ class WorkTable:
     outputs: Column
     footprint: Footprint
     operands: Operands
-    images: Callable[[], FeatureMaps]
+    images: "Callable[[], FeatureMaps]"
     refused: tuple[Refusals, ...] = ()
     counts: Column | None = None
 
@@ -81,7 +83,7 @@ class WorkTable:
         return len(self.names)
 
     @cached_property
-    def maps(self) -> FeatureMaps:
+    def maps(self) -> "FeatureMaps":
         """The images that each kernel works on; only engines that work by blocks ask."""
         return self.images()
 
@@ -200,6 +202,12 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], t
     Raises:
         ModelError: a count above 2^53, which float64 cannot hold exactly.
     """
+
+    def images() -> "FeatureMaps":
+        from simulator.feature_maps import feature_maps
+
+        return feature_maps(graph, kernels, works)
+
     rows = [_row(graph, kernel, works) for kernel in kernels]
     numbers = np.array(rows, np.float64).reshape(len(rows), 15)
     if numbers.size and numbers.max() >= _EXACT:
@@ -223,7 +231,7 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], t
         outputs=numbers[:, 14],
         footprint=touched,
         operands=operands(graph, kernels, touched.activation_bytes),
-        images=lambda: feature_maps(graph, kernels, works),
+        images=images,
     )
 
 
