@@ -68,7 +68,7 @@ class Model:
     @cached_property
     def constant_macs(self) -> int:
         """MACs on weights alone, which run once, before the first inference."""
-        return sum(work.macs for work, op in zip(self.works, self.graph.ops, strict=True) if op.constant)
+        return sum(work_of(self.graph, op).macs for op in self.graph.ops if op.constant)
 
     @cached_property
     def _layers(self) -> list[tuple[int, int]]:

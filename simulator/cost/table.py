@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,6 @@ from simulator.cost.double_buffer import fewest_tiles
 from simulator.cost.energy import arithmetic_j, movement_j, movement_total_j
 from simulator.cost.limits import Limits, works_by_blocks
 from simulator.cost.parts import Part, flows_of, rates_of
-from simulator.cost.streams import Streamed, streamed
 from simulator.cost.times import Times
 from simulator.cost.traffic import Flow, Moved, moved_bytes
 from simulator.cost.transfer import Crossings, link_s, switch_s
@@ -26,6 +26,9 @@ from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine, engines_of
 from simulator.machine.runtime import Profile
 from simulator.workload import Alike, WorkTable, total
+
+if TYPE_CHECKING:
+    from simulator.cost.streams import Streamed
 
 Array = NDArray[np.float64]
 NOTHING_CROSSED: Mapping[str, Crossings] = MappingProxyType({})
@@ -55,7 +58,7 @@ class CostTable:
     asynchronous: NDArray[np.bool_]
     moving: tuple[Flow, ...]
     times: Times
-    streams: Callable[[], Streamed]
+    streams: "Callable[[], Streamed]"
     tiles: Array
     transfer_s: Array
     crossing_s: Mapping[str, Array]
@@ -92,7 +95,7 @@ class CostTable:
         return None if self.j_by_level is None else np.asarray(sum(self.j_by_level.values(), np.zeros(len(self.work))))
 
     @cached_property
-    def streamed(self) -> Streamed:
+    def streamed(self) -> "Streamed":
         """Weights from outside the chip; only a policy that loads them early asks."""
         return self.streams()
 
@@ -161,14 +164,13 @@ def cost_table(
     def of_runtime(number: Callable[[Profile], Number]) -> Number:
         return by_engine(placement, work, lambda engine, _: number(limits.of(engine)))
 
-    theta, by_blocks = of_runtime(lambda p: p.overlap.value), works_by_blocks(limits, placement)
+    theta = of_runtime(lambda p: p.overlap.value)
     traffic = traffic or traffic_of(work, machine, limits, placement, parts)
-    moving, rates, shown = traffic.moving, traffic.rates, traffic.shown
-    times = Times(moving, rates, shown)
+    times = Times(traffic.moving, traffic.rates, traffic.shown)
     crossing = link_s(crossed, machine, limits, placement)
     return CostTable(
         work,
-        None if by_blocks or boundary_home(machine) is not None else work.alike,
+        _alike(work, machine, limits, placement),
         machine,
         placement,
         compute_s=_compute_s(work, machine, limits, placement),
@@ -176,14 +178,31 @@ def cost_table(
         overhead_s=work.launches * of_runtime(lambda p: p.kernel_overhead.seconds(machine.clock_hz)),
         overlap=theta,
         asynchronous=_asynchronous(limits, placement),
-        moving=moving,
+        moving=traffic.moving,
         times=times,
-        streams=lambda: streamed(parts, traffic.apart(), rates, shown, theta),
+        streams=_streams(parts, traffic, theta),
         tiles=fewest_tiles(work, machine),
         transfer_s=reduce(np.add, crossing.values(), switch_s(machine, limits, placement)),
         crossing_s=crossing,
         crossed=crossed,
     )
+
+
+def _alike(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Alike | None:
+    """Which kernels cost the same; None where the images that they work on tell them apart."""
+    by_images = works_by_blocks(limits, placement) or boundary_home(machine) is not None
+    return None if by_images else work.alike
+
+
+def _streams(parts: Sequence[Part], traffic: Traffic, theta: Number) -> "Callable[[], Streamed]":
+    """What finds the weights from outside the chip; loaded only for a policy that asks."""
+
+    def streams() -> "Streamed":
+        from simulator.cost.streams import streamed
+
+        return streamed(parts, traffic.apart(), traffic.rates, traffic.shown, theta)
+
+    return streams
 
 
 def _asynchronous(limits: Limits, placement: tuple[EngineParams, ...]) -> NDArray[np.bool_]:
