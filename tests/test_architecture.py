@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
     ("api",),
+    ("measuring",),
     ("zoo",),
     ("io",),
     ("report",),
@@ -85,7 +86,11 @@ IMPURE_MODULES = {
 }
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "exit", "quit", "breakpoint"}
 LAZY = ("onnx", "numpy", "matplotlib", "typer", "rich", "yaml", "pydantic", "networkx", "pandas", "simulator.cost.blocks")
-MAY_IMPORT = {"io": {"cli", "api", "zoo", "fidelity", "io"}, "zoo": {"cli", "api", "zoo"}, "report": {"cli", "api", "report"}}
+MAY_IMPORT = {
+    "io": {"cli", "api", "measuring", "zoo", "fidelity", "io"},
+    "zoo": {"cli", "api", "measuring", "zoo"},
+    "report": {"cli", "api", "report"},
+}
 
 
 @dataclass(frozen=True)
