@@ -65,6 +65,12 @@ def cpu_name(info: Mapping[str, str]) -> str | None:
     return f"{name} ({', '.join(numbers)})" if is_bare and numbers else name
 
 
+def processor_flags() -> tuple[str, ...]:
+    """Instruction sets that the processor lists; on ARM, `Features`."""
+    info = cpu_fields(_read("/proc/cpuinfo"))
+    return tuple((info.get("flags") or info.get("Features") or "").split())
+
+
 def identifier(name: str) -> str:
     """A name as the id of a hardware file: lower-case letters, digits, underscores."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "host"
@@ -145,6 +151,14 @@ class LoadMeter:
             return Load(own)
         others = busy - self._busy_s - (time.process_time() - self._process_s)
         return Load(own, min(max(others / wall / (os.cpu_count() or 1), 0.0), 1.0))
+
+
+def spin_share(seconds: float) -> float:
+    """Share of some seconds in which a thread that always has something to do has a core."""
+    wall, own = time.perf_counter(), time.thread_time()
+    while time.perf_counter() < wall + seconds:
+        pass
+    return min((time.thread_time() - own) / (time.perf_counter() - wall), 1.0)
 
 
 def busy_s(stat: str) -> float | None:

@@ -159,9 +159,10 @@ def _head(text: str, room: int) -> str:
     return text if cell_len(text) <= room else text[: room - 1] + "…"
 
 
-def sweep_table(sizes_bytes: Sequence[int], bytes_per_s: Mapping[int, Sequence[float]]) -> Table:
-    """Copy bandwidth by the size of what is copied: a line a size, a column a number of threads."""
-    table = _table(("working set", *(f"{n} thread{'s' if n > 1 else ''}" for n in bytes_per_s)))
-    for i, size in enumerate(sizes_bytes):
-        table.add_row(format_bytes(size), *(format_si(rates[i], "B/s") for rates in bytes_per_s.values()))
+def sweep_table(copies: Mapping[int, Mapping[int, float]]) -> Table:
+    """Bytes copied a second: a line a working set of one thread (bytes), a column a number of threads."""
+    table = _table(("working set", *(f"{n} thread{'s' if n > 1 else ''}" for n in copies)))
+    for size in sorted({size for rates in copies.values() for size in rates}):
+        cells = (format_si(rates[size], "B/s") if size in rates else "–" for rates in copies.values())
+        table.add_row(format_bytes(size), *cells)
     return table
