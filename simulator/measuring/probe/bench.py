@@ -23,18 +23,19 @@ _FUNCTION_ELEMENTS: Final = 300_000
 _TINY: Final = networks.convolution(16, 1, kernel=1)
 _SMALL: Final = networks.convolution(16, 14, kernel=1)
 
-# fp32 rates come of what fits a core's cache: convolutions in MLAS run at the peak there, a square product of 2048 does not
-_CONV: Final = networks.convolution(64, 56)
+# What fits a core's cache: convolutions of MLAS run at the peak there, a square product of 2048 does not. A link takes less
+# than a scheduler gives to others at a time, so that some runs pass undisturbed on a busy host too.
+_CONV: Final = networks.convolution(64, 28)
 _CLASSES: Final[Mapping[str, Callable[[], Product]]] = {
-    "gemm": lambda: networks.product(196, 768),
+    "gemm": lambda: networks.product(64, 768),
     "batched_gemm": lambda: networks.attention(12, 128, 64),
     "grouped_conv": lambda: networks.convolution(128, 28, groups=32),
     "depthwise_conv": lambda: networks.convolution(144, 56, groups=144),
-    "recurrent": lambda: networks.recurrence(256, 100),
+    "recurrent": lambda: networks.recurrence(256, 25),
 }
 _TYPES: Final[Mapping[str, Callable[[], Product]]] = {
-    "fp64": lambda: networks.product(196, 768, "float64"),
-    "int8": lambda: networks.integer_product(196, 768),
+    "fp64": lambda: networks.product(32, 768, "float64"),
+    "int8": lambda: networks.integer_product(64, 768),
 }
 
 

@@ -73,9 +73,9 @@ def _engine(host: Host, probed: Probed, flags: Sequence[str]) -> dict[str, Any]:
 
 def _rates(probed: Probed) -> dict[str, Any]:
     notes = {
-        "fp32": "the faster of convolutions 3 x 3 of 64 channels in cache and products 196 x 768 x 768",
-        "fp64": "products 196 x 768 x 768",
-        "int8": "products 196 x 768 x 768 of unsigned and signed numbers",
+        "fp32": "the faster of convolutions 3 x 3 of 64 channels in cache and products 64 x 768 x 768",
+        "fp64": "products 32 x 768 x 768",
+        "int8": "products 64 x 768 x 768 of unsigned and signed numbers",
     }
     peak = {name: _measured(_quantity(2 * rate, "OP/s" if name == "int8" else "FLOP/s"), notes[name])
             for name, rate in probed.macs_per_s.items()}  # fmt: skip
