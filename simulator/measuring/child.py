@@ -79,9 +79,9 @@ def _serve(connection: Connection, request: Request) -> None:
 
 
 def _short(message: str) -> str:
-    """The message of the runtime without its length and without line breaks."""
+    """The message of the runtime in one line, without the middle of a long one: it begins with paths and ends with reasons."""
     text = " ".join(message.split())
-    return text if len(text) <= 400 else f"{text[:400]}…"
+    return text if len(text) <= 400 else f"{text[:80]} … {text[-300:]}"
 
 
 def measured(request: Request) -> Reply:

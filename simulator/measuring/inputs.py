@@ -1,7 +1,7 @@
 """What to feed a network: random values of the right type, whole numbers within what they index."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,8 +16,13 @@ from simulator.graph.types import Op, TensorSpec
 _CARRY: Final = frozenset(
     {"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "Expand", "Concat", "Split", "Tile"}
 )
-# operators that look rows up: which input holds the rows, which the indices, along which axis (an attribute where None)
-_LOOKUPS: Final = {"Gather": (0, 1), "GatherElements": (0, 1), "GatherND": (0, 1), "EmbedLayerNormalization": (2, 0)}
+# operators that look rows up: position of the indices → position of the rows; along `axis`, where they have one
+_LOOKUPS: Final[Mapping[str, Mapping[int, int]]] = {
+    "Gather": {1: 0},
+    "GatherElements": {1: 0},
+    "GatherND": {1: 0},
+    "EmbedLayerNormalization": {0: 2, 1: 4},
+}
 _BYTES: Final = {"uint8": 256, "int8": 128}
 _ONE: Final = 1  # masks, lengths, flags: what lets everything through
 
@@ -80,20 +85,11 @@ def index_bound(graph: Graph, name: str) -> int | None:
 
 
 def _rows(graph: Graph, op: Op, tensor: str) -> int | None:
-    """How many rows an operator looks up by a tensor."""
-    places = _LOOKUPS.get(op.op_type)
-    if places is None:
-        return None
-    data, indices = places
-    if len(op.inputs) <= max(places) or tensor not in _indices(op, indices):
-        return None
-    shape = graph.tensors[op.inputs[data]].shape
-    axis = op.attrs.get("axis", 0)
-    if not shape or not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
-        return None
-    return shape[axis]
-
-
-def _indices(op: Op, place: int) -> Sequence[str]:
-    """Tensors of indices: one, or the first two of an embedding."""
-    return op.inputs[:2] if op.op_type == "EmbedLayerNormalization" else op.inputs[place : place + 1]
+    """The smallest number of rows that an operator looks up by a tensor."""
+    found = []
+    for place, rows in _LOOKUPS.get(op.op_type, {}).items():
+        if rows < len(op.inputs) and op.inputs[place] == tensor and op.inputs[rows]:
+            shape, axis = graph.tensors[op.inputs[rows]].shape, op.attrs.get("axis", 0)
+            if shape and isinstance(axis, int) and -len(shape) <= axis < len(shape):
+                found.append(shape[axis])
+    return min(found, default=None)

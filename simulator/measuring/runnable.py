@@ -25,6 +25,7 @@ _WEIGHTS: Final = "weights.bin"
 _INLINE_BYTES: Final = 1024  # smaller tensors stay in the model: shape inference reads some of them
 _ALIGNMENT: Final = 4096  # so that the runtime can map the file
 _RUNTIME_BYTES: Final = 200 << 20  # what the interpreter and the runtime take for themselves
+_FUNCTIONS_VERSION: Final = 8  # of the file format that brought functions
 _SHAPED: Final = ("Reshape", "Expand")
 
 
@@ -83,6 +84,7 @@ def make_runnable(reference: str, model: Model, folder: Path, *, batch: int | No
         raise UsageError(f"{model.name} has {format_bytes(needed)} of weights, and {folder} has room for {format_bytes(free)}")
     if rebatched:
         _rebatch(proto.graph, model.graph)
+    proto.ir_version = _oldest_version(proto)
     target = folder / "model.onnx"
     with (folder / _WEIGHTS).open("wb") as weights:
         copy = _Copy(home, weights, uses_of(proto.graph))
@@ -90,6 +92,12 @@ def make_runnable(reference: str, model: Model, folder: Path, *, batch: int | No
             _settle(tensor, copy)
     target.write_bytes(proto.SerializeToString())
     return Runnable(target, copy.made_up_tensors, copy.made_up_bytes)
+
+
+def _oldest_version(proto: ModelProto) -> int:
+    """The oldest version of the file format that has the model's operators: runtimes refuse versions newer than they are."""
+    needed = onnx.helper.find_min_ir_version_for(list(proto.opset_import), ignore_unknown=True)
+    return min(proto.ir_version, max(needed, _FUNCTIONS_VERSION if proto.functions else 0))
 
 
 def _loaded(path: Path) -> ModelProto:
