@@ -11,6 +11,7 @@ from simulator.cost.limits import Limits
 from simulator.machine.figures import Number
 from simulator.machine.geometry import Core
 from simulator.machine.params import EngineParams, engines_of
+from simulator.machine.runtime import Profile
 from simulator.ops.work import Kind
 from simulator.workload import WorkTable, distinct
 
@@ -93,7 +94,12 @@ def _instructions_s(engine: EngineParams, rate: str, kind: Kind, limits: Limits)
 
 def _share(engine: EngineParams, limits: Limits) -> Number:
     """Fraction of a vector or special-function peak that is reached."""
-    return 1.0 if limits.ideal else engine.sustained * limits.of(engine).vector_efficiency.value
+    return 1.0 if limits.ideal else _kept(engine, limits.of(engine)) * limits.of(engine).vector_efficiency.value
+
+
+def _kept(engine: EngineParams, profile: Profile) -> Number:
+    """Share of the peak that its clock under load leaves, and the way that the runtime splits work over its units."""
+    return engine.sustained * engine.even_split if profile.static_split else engine.sustained
 
 
 def _mac_peak(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Number:
@@ -109,7 +115,7 @@ def _mac_share(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> N
     if limits.ideal:
         return 1.0
     profile = limits.of(engine)
-    reached = engine.sustained * profile.efficiency_of(kind)
+    reached = _kept(engine, profile) * profile.efficiency_of(kind)
     if kind in profile.on_vector or not limits.measured:
         return reached
     return np.minimum(reached, engine.achieved.get(engine.native(rate) or rate, 1.0))

@@ -97,8 +97,9 @@ def _mac_rate(scene: Scene) -> Expression:
     efficiency = book.by_kind(
         "efficiency", scene.engine, "efficiency", {str(k): f for k, f in profile.efficiency.items()}, scene.kind
     )
-    shares = [*book.sustained(spec), efficiency]
-    kept = shares[0] if len(shares) == 1 else shares[0] * shares[1]
+    kept: Expression = efficiency
+    for share in reversed(book.sustained(spec)):
+        kept = share * kept
     peak = book.peak(spec, scene.native)
     if Kind(scene.kind) in profile.on_vector:
         return least(book.vector(spec, scene.engine, scene.rate), peak) * kept

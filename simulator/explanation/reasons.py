@@ -127,6 +127,10 @@ WHAT_IFS: Final[tuple[WhatIf, ...]] = (
         "instructions", "instructions beside the arithmetic", "if loads, loop ends and scaling cost nothing",
         lambda c: c.with_profiles(instructions={}, output_instructions={}, by_type={}),
     ),
+    WhatIf(
+        "split", "the even split", "if each unit took as much work as it can do",
+        lambda c: c.with_profiles(static_split=False),
+    ),
     WhatIf("clock", "the sustained clock", "at the highest clock all the time", lambda c: c.with_engines(sustained_clock=None)),
     WhatIf("launch", "launches of kernels", "if they cost nothing", lambda c: c.with_profiles(kernel_overhead=_NOTHING)),
     WhatIf(

@@ -36,7 +36,9 @@ _VECTOR_FROM = ("fp32", "fp16", "bf16", "int8", "int16", "tf32", "fp8", "int4", 
 
 @dataclass(frozen=True, slots=True)
 class EngineParams:
-    """Rates at the highest clock, by element type; `sustained` is the share of it that is kept under load."""
+    """Rates at the highest clock, by element type; `sustained` is the share of it that is kept under load, `even_split`
+    the share of that which is left when work is split evenly over unlike units.
+    """
 
     id: str
     kind: str
@@ -51,6 +53,7 @@ class EngineParams:
     clock_hz: Number | None
     shape: Shape
     memories: tuple[str, ...] = ()  # ids of those it works from; empty: all
+    even_split: Number = 1.0
 
     def native(self, rate: str) -> str | None:
         """The rate a kernel of element type `rate` runs at: its own or the next wider one; None without any."""
@@ -178,6 +181,7 @@ def _engine(engine: Engine, defaults: Mapping[str, float]) -> EngineParams:
         _energies(engine.energy.mac, defaults, f"engines.{engine.id}.energy.mac."),
         _energies(engine.energy.vector, defaults, f"engines.{engine.id}.energy.vector."),
         engine.units.value if engine.units else 1.0, clock, shape_of(engine.geometry), engine.memories,
+        engine.even_split.value if engine.even_split else 1.0,
     )  # fmt: skip
 
 

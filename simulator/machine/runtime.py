@@ -56,6 +56,7 @@ class Profile(Instructions):
     kernel_overhead: f.Seconds
     inference_overhead: f.Seconds
     switch: f.Seconds | None = None  # of coming to this engine from another within an inference
+    static_split: bool = False  # over all units alike, whatever each of them can do
     asynchronous: bool = False  # launches hide behind a busy device: a kernel takes at least its launch
 
     @model_validator(mode="after")
