@@ -48,8 +48,9 @@ def _figures(value: object, path: str) -> Iterator[tuple[str, Figure]]:
     elif isinstance(value, tuple | list):
         for item in value:
             yield from _figures(item, f"{path}.{getattr(item, 'id', '')}")
-    elif isinstance(value, Strict):
-        yield from value.figures(f"{path}.")
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _figures(getattr(value, name), f"{path}.{name}")
 
 
 class EngineEnergy(Strict):
