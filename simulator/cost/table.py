@@ -24,7 +24,6 @@ from simulator.cost.traffic import Flow, Moved, moved_bytes
 from simulator.cost.transfer import Crossings, link_s, switch_s
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine, engines_of
-from simulator.machine.runtime import Profile
 from simulator.workload import Alike, WorkTable, total
 
 if TYPE_CHECKING:
@@ -160,11 +159,7 @@ def cost_table(
     `crossed` what the links between them carry, `traffic` what stands in for the bytes that the kernels move.
     """
     parts = parts or (Part(machine, work),)
-
-    def of_runtime(number: Callable[[Profile], Number]) -> Number:
-        return by_engine(placement, work, lambda engine, _: number(limits.of(engine)))
-
-    theta = of_runtime(lambda p: p.overlap.value)
+    theta = by_engine(placement, work, lambda engine, _: limits.of(engine).overlap.value)
     traffic = traffic or traffic_of(work, machine, limits, placement, parts)
     times = Times(traffic.moving, traffic.rates, traffic.shown)
     crossing = link_s(crossed, machine, limits, placement)
@@ -175,7 +170,7 @@ def cost_table(
         placement,
         compute_s=_compute_s(work, machine, limits, placement),
         memory_s=times.combined_s(theta),
-        overhead_s=work.launches * of_runtime(lambda p: p.kernel_overhead.seconds(machine.clock_hz)),
+        overhead_s=_overhead_s(work, machine, limits, placement),
         overlap=theta,
         asynchronous=_asynchronous(limits, placement),
         moving=traffic.moving,
@@ -185,6 +180,13 @@ def cost_table(
         transfer_s=reduce(np.add, crossing.values(), switch_s(machine, limits, placement)),
         crossing_s=crossing,
         crossed=crossed,
+    )
+
+
+def _overhead_s(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
+    """Launches of every kernel, each as long as the runtime takes on its engine."""
+    return work.launches * by_engine(
+        placement, work, lambda engine, _: limits.of(engine).kernel_overhead.seconds(machine.clock_hz)
     )
 
 
