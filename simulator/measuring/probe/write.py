@@ -50,7 +50,11 @@ def probe_texts(host: Host, threads: Sequence[int], budget_s: float, say: Callab
     probes = [probe(n, budget_s, host.memory_bytes, say) for n in threads]
     today = datetime.now(UTC).date().isoformat()
     facts = f"sim hw probe {__version__} on {host.name}, onnxruntime {version}, 25th percentiles, {today}"
-    warnings = tuple(f"{p.threads} threads: {note}; repeat on a quiet host" for p in probes if (note := busy_note(p.load)))
+    warnings = tuple(
+        f"with {p.threads} thread{'s' if p.threads > 1 else ''}, {note}; repeat on a quiet host"
+        for p in probes
+        if (note := busy_note(p.load))
+    )
     if warnings:
         facts += "; the host was busy"
     comments = [line for p in probes for line in _comments(p)]
@@ -88,7 +92,7 @@ def _comments(probed: Probed) -> list[str]:
 
 def _summary(probed: Probed) -> str:
     """Rates by element type, main memory, overheads, in a line."""
-    rates = [f"{name} {format_si(2 * rate, 'OP/s')}" for name, rate in probed.macs_per_s.items()]
+    rates = [f"{name} {format_si(2 * rate, 'OP/s' if name == 'int8' else 'FLOP/s')}" for name, rate in probed.macs_per_s.items()]
     memory = format_si(list(probed.streams.values())[-1], "B/s")
     overheads = f"a node {format_si(probed.node_s, 's')}, a run {format_si(probed.run_s, 's')}"
     return f"{', '.join(rates)}; weights from memory at {memory}; overhead of {overheads}"
