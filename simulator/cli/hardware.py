@@ -113,6 +113,7 @@ def probe(
         for path, text in found.runtime_files(runtime_output):
             emit(text, path)
             say(f"wrote {path}; use it with: sim estimate MODEL --hw {target} --runtime {path}")
+    emit("\n".join((*found.summary, "")), None)
     console().print(sweep_table(found.copies))
     for warning in found.warnings:
         say(f"note: {warning}")

@@ -12,7 +12,7 @@ from simulator.measuring.importers.names import Source
 
 if TYPE_CHECKING:
     from simulator.fidelity.profile import RunProfile
-    from simulator.measuring.run import Measured
+    from simulator.measuring.run import Measured, Settings
     from simulator.model import Model
     from simulator.report.measured import Beside, Heading
     from simulator.result.estimate import Estimate
@@ -64,16 +64,21 @@ def measure(
     else:
         from simulator.measuring.host import available_cores
         from simulator.measuring.run import Settings
-        from simulator.measuring.run import measure as run
 
         settings = Settings(threads or available_cores(), warmups, repeats, batch, profile, hw or "", runtime)
-        done = run(model, network, settings)
-        _show(done, network, settings.threads, hw, top)
-        if output is not None:
-            from simulator.measuring.rows import append_row
+        _run(model, network, settings, hw, top, output)
 
-            append_row(done.row, output)
-            say(f"added a row to {output}")
+
+def _run(model: str, network: "Model", settings: "Settings", hw: str | None, top: int, output: Path | None) -> None:
+    """Measure, print, add the row."""
+    from simulator.measuring.rows import append_row
+    from simulator.measuring.run import measure as run
+
+    done = run(model, network, settings)
+    _show(done, network, settings.threads, hw, top)
+    if output is not None:
+        append_row(done.row, output)
+        say(f"added a row to {output}")
 
 
 def _show(done: "Measured", network: "Model", threads: int, hw: str | None, top: int) -> None:

@@ -88,8 +88,10 @@ def make_runnable(reference: str, model: Model, folder: Path, *, batch: int | No
     target = folder / "model.onnx"
     with (folder / _WEIGHTS).open("wb") as weights:
         copy = _Copy(home, weights, uses_of(proto.graph))
-        for tensor in _tensors(proto.graph):
+        for tensor in _initializers(proto.graph):
             _settle(tensor, copy)
+        for tensor in _constants(proto.graph):
+            _settle(tensor, copy, inline=True)
     target.write_bytes(proto.SerializeToString())
     return Runnable(target, copy.made_up_tensors, copy.made_up_bytes)
 
@@ -126,9 +128,20 @@ def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
 
 
 def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    """Initializers and values of Constant nodes, of subgraphs too."""
+    """All tensors with values."""
+    yield from _initializers(graph)
+    yield from _constants(graph)
+
+
+def _initializers(graph: GraphProto) -> Iterator[TensorProto]:
+    """Initializers, of subgraphs too."""
     for one in _graphs(graph):
         yield from one.initializer
+
+
+def _constants(graph: GraphProto) -> Iterator[TensorProto]:
+    """Tensors in attributes of nodes: values of Constant, mostly."""
+    for one in _graphs(graph):
         for node in one.node:
             yield from (a.t for a in node.attribute if a.type == AttributeProto.TENSOR)
 
@@ -173,8 +186,8 @@ def _is_missing(tensor: TensorProto, home: Path) -> bool:
     return not tensor.HasField("raw_data") and not tensor.string_data and not any(len(f) for f in fields)
 
 
-def _settle(tensor: TensorProto, copy: _Copy) -> None:
-    """Give a tensor its values: made up, or where they lie; large ones go to the file of weights."""
+def _settle(tensor: TensorProto, copy: _Copy, *, inline: bool = False) -> None:
+    """Give a tensor its values: made up, or where they lie; large ones go to the file of weights, unless `inline`."""
     pieces: Iterator[bytes]
     if _is_missing(tensor, copy.folder):
         pieces = (_encoded(piece, tensor) for piece in made_up(
@@ -183,11 +196,11 @@ def _settle(tensor: TensorProto, copy: _Copy) -> None:
         copy.made_up_bytes += _bytes(tensor)
     elif tensor.data_location == TensorProto.EXTERNAL:
         pieces = _read_external(tensor, copy.folder)
-    elif len(tensor.raw_data) >= _INLINE_BYTES:
+    elif len(tensor.raw_data) >= _INLINE_BYTES and not inline:
         pieces = iter((tensor.raw_data,))
     else:
         return
-    if _bytes(tensor) < _INLINE_BYTES:
+    if inline or _bytes(tensor) < _INLINE_BYTES:
         tensor.raw_data = b"".join(pieces)
         _forget_location(tensor)
     else:

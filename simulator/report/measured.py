@@ -73,7 +73,12 @@ def report(heading: Heading, profile: RunProfile | None, beside: Beside | None, 
     """The run, and where there is a profile its operators or, with our kernels, these."""
     parts: list[RenderableType] = [head(heading)]
     if profile is not None and beside is not None:
-        parts += [Text(), kernel_table(profile, beside, top, width), Text(), Text(_matched(beside.matching), style="dim")]
+        parts += [
+            Text(),
+            kernel_table(profile, beside, top, width),
+            Text(),
+            Text(_matched(profile, beside.matching), style="dim"),
+        ]
     elif profile is not None and profile.operators:
         parts += [Text(), operator_table(profile, top, width)]
     notes: list[RenderableType] = [
@@ -141,10 +146,11 @@ def _predicted(predicted_s: Sequence[float] | None, kernel: int, measured_s: flo
     return [format_si(value, "s"), f"{value / measured_s - 1:+.0%}" if measured_s else "–"]
 
 
-def _matched(matching: Matching) -> str:
-    """Which share of the profile's time found a kernel."""
+def _matched(profile: RunProfile, matching: Matching) -> str:
+    """What the operators add up to, and which share of that found a kernel."""
     by_order = f", {matching.by_order:.0%} by their order" if matching.by_order >= 0.005 else ""
-    return f"{matching.by_name:.0%} of the operators' time matched by names{by_order}"
+    total = f"{format_si(profile.operators_s, 's')} in all operators while profiled"
+    return f"{total}\n{matching.by_name:.0%} of the operators' time matched by names{by_order}"
 
 
 def _table(headers: Sequence[str]) -> Table:

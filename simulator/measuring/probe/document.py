@@ -95,10 +95,10 @@ def _memories(host: Host, probed: Probed) -> list[dict[str, Any]]:
         how = f"{cache.capacity_bytes // 1024} KiB shared by {cache.shared_by}"
         memories.append({
             "id": f"l{cache.level}", "kind": "cache",
-            "capacity": {"value": f"{total // 1024} KiB", "kind": "derived", "source": _SYSTEM, "note": how},
+            "capacity": {"value": _capacity(total), "kind": "derived", "source": _SYSTEM, "note": how},
             **_bandwidth(read, write, "copies that fit it, by numpy"),
         })  # fmt: skip
-    size = {"value": f"{(host.memory_bytes or 0) // 1024} KiB", "kind": "measured", "source": _SYSTEM}
+    size = {"value": _capacity(host.memory_bytes or 0), "kind": "measured", "source": _SYSTEM}
     dram = {"id": "dram", "kind": "dram", **({"capacity": size} if host.memory_bytes else {}),
             **_bandwidth(reads[-1], writes[-1], "read: weights of matrix-vector products; write: copies"),
             "holds": ["weights", "activations"]}  # fmt: skip
@@ -135,6 +135,12 @@ def total_bytes(cache: Cache, threads: int) -> int:
 
 def _measured(value: str | float, note: str) -> dict[str, Any]:
     return {"value": value, "kind": "measured", "source": SOURCE, "note": note}
+
+
+def _capacity(size_bytes: int) -> str:
+    """A capacity without loss in the largest unit that it is a multiple of: `32 MiB`."""
+    unit, size = next(((u, s) for u, s in (("MiB", 1 << 20), ("KiB", 1 << 10)) if size_bytes % s == 0), ("B", 1))
+    return f"{size_bytes // size} {unit}"
 
 
 def _quantity(value: float, unit: str) -> str:

@@ -20,7 +20,8 @@ from simulator.units import format_bytes, format_si
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The hardware file, a runtime profile for each number of threads, the sweep of copies, what to beware of.
+    """The hardware file, a runtime profile for each number of threads, the sweep of copies, a line of summary for each
+    number of threads, what to beware of.
 
     `copies` has bytes copied a second by number of threads and by working set of one thread, in bytes.
     """
@@ -28,6 +29,7 @@ class Texts:
     hardware: str
     runtimes: Mapping[int, str]
     copies: Mapping[int, Mapping[int, float]]
+    summary: tuple[str, ...]
     warnings: tuple[str, ...]
 
     def runtime_files(self, path: Path) -> list[tuple[Path, str]]:
@@ -48,7 +50,11 @@ def probe_texts(host: Host, threads: Sequence[int], budget_s: float, say: Callab
     probes = [probe(n, budget_s, host.memory_bytes, say) for n in threads]
     today = datetime.now(UTC).date().isoformat()
     facts = f"sim hw probe {__version__} on {host.name}, onnxruntime {version}, 25th percentiles, {today}"
-    warnings = tuple(f"{p.threads} threads: {note}; repeat on a quiet host" for p in probes if (note := busy_note(p.load)))
+    warnings = tuple(
+        f"with {p.threads} thread{'s' if p.threads > 1 else ''}, {note}; repeat on a quiet host"
+        for p in probes
+        if (note := busy_note(p.load))
+    )
     if warnings:
         facts += "; the host was busy"
     comments = [line for p in probes for line in _comments(p)]
@@ -56,7 +62,8 @@ def probe_texts(host: Host, threads: Sequence[int], budget_s: float, say: Callab
     base = read_document(runtime_ids()["onnxruntime"]).data
     runtimes = {p.threads: yaml_text(runtime_document(base, host, p, facts)) for p in probes}
     copies = {p.threads: {size // p.threads: rate for size, rate in p.copies.items()} for p in probes}
-    return Texts(hardware, runtimes, copies, (*warnings, *_inversions(probes)))
+    summary = tuple(comments[:: len(comments) // len(probes)])
+    return Texts(hardware, runtimes, copies, summary, (*warnings, *_inversions(probes)))
 
 
 def _inversions(probes: Sequence[Probed]) -> list[str]:
@@ -76,10 +83,19 @@ def _comments(probed: Probed) -> list[str]:
     ends = [f"up to {format_bytes(level.capacity_bytes)}" if level.capacity_bytes else "beyond" for level in shown]
     levels = ", ".join(f"{format_si(level.bytes_per_s, 'B/s')} {end}" for level, end in zip(shown, ends, strict=True))
     return [
+        f"{who}: {_summary(probed)}",
         f"{who}, copies by working set: {_sweep(probed.copies)}",
         f"{who}, plateaus of these: {levels}",
         f"{who}, weights of matrix-vector products by their size: {_sweep(probed.streams)}",
     ]
+
+
+def _summary(probed: Probed) -> str:
+    """Rates by element type, main memory, overheads, in a line."""
+    rates = [f"{name} {format_si(2 * rate, 'OP/s' if name == 'int8' else 'FLOP/s')}" for name, rate in probed.macs_per_s.items()]
+    memory = format_si(list(probed.streams.values())[-1], "B/s")
+    overheads = f"a node {format_si(probed.node_s, 's')}, a run {format_si(probed.run_s, 's')}"
+    return f"{', '.join(rates)}; weights from memory at {memory}; overhead of {overheads}"
 
 
 def _sweep(rates: Mapping[int, float]) -> str:
