@@ -1,5 +1,6 @@
 """`sim validate` and `sim calibrate` as a user calls them: tables, JSON, pictures, fitted profiles, and what is refused."""
 
+import io
 import json
 import re
 import sys
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 import simulator as api
+from simulator.cli.output import progress
 from simulator.fidelity.measurement import Measurement
 from simulator.io.hardware_reader import load_runtime, runtime_path
 from simulator.io.measurements import write_measurements
@@ -240,3 +242,24 @@ def test_as_a_process(file: Path) -> None:
     done = process("validate", str(file), "--worst", "0", "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
     assert strict(done.stdout)["predicted"] == 10
+
+
+class _Terminal(io.StringIO):
+    """Standard error that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_for_terminals_and_wiped(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = _Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with progress() as tell:
+        api.validate(file, worst=0, progress=tell)
+    shown = screen.getvalue().split("\r\x1b[2K")
+    assert shown[1] == "row 1 of 11 …"
+    assert shown[-2:] == ["row 11 of 11 …", ""]
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with progress() as tell:
+        tell("nobody sees it")
+    assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
