@@ -206,7 +206,7 @@ def validate(
 
     Raises:
         MeasurementError, NotFoundError: the file is wrong or not there.
-        UsageError: none of the rows can be predicted, or none is under `runtime`.
+        UsageError: no rows, none of them can be predicted, or none is under `runtime`.
     """
     from simulator.fidelity.validate import validate as _validate
 
@@ -236,7 +236,7 @@ def calibrate(
 
     Raises:
         MeasurementError, NotFoundError: the file is wrong or not there.
-        UsageError: too few rows under the runtime, or no such constant.
+        UsageError: no rows, too few of them under the runtime, or no such constant.
     """
     from simulator.fidelity.calibrate import calibrate_rows
 
@@ -253,6 +253,8 @@ def calibrate(
 def _measured(measurements: "str | Path | Sequence[Measurement]") -> "tuple[Sequence[Measurement], Path]":
     """Rows, and the folder that files they name are looked for in."""
     if not isinstance(measurements, str | Path):
+        if not measurements:
+            raise UsageError("no measurements are given")
         return measurements, Path()
     from simulator.io.measurements import read_measurements
 

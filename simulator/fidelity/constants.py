@@ -69,7 +69,7 @@ class Constant:
 
     def text(self, value: float) -> str:
         """A value as a file has it, with all its digits: `0.71`, `6.12 us`, `8000 cycles`."""
-        return f"{value!r} cycles" if self.per_cycle else format_exact(value, self.quantity)
+        return f"{format_exact(value, 'count')} cycles" if self.per_cycle else format_exact(value, self.quantity)
 
 
 def constants_of(runtime: RuntimeSpec, engine_kinds: frozenset[str], wanted: tuple[str, ...] = ()) -> tuple[Constant, ...]:

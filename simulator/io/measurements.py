@@ -2,10 +2,10 @@
 
 import csv
 import io
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -112,9 +112,7 @@ def _measurement(header: _Header, cells: Sequence[str], line: int) -> Measuremen
     row = dict(zip(header.names, cells, strict=True))
     given: dict[str, Any] = {"line": line}
     for field, name in header.fields().items():
-        read = _READERS.get(field, _words)
-        value = read(name, row[name])
-        given[field] = value / 1000 if name in _ALSO and value is not None else value
+        given[field] = _READERS.get(field, _words)(name, row[name])
     missing = [header.fields()[field] for field in _REQUIRED if given[field] in (None, "")]
     if missing:
         raise ValueError(f"{', '.join(missing)} is empty")
@@ -130,13 +128,13 @@ def _optional(_: str, text: str) -> str | None:
 
 
 def _number(name: str, text: str) -> float | None:
-    """A number above 0, None where nothing was measured."""
+    """A number above 0 in the SI unit, None where nothing was measured."""
     if not text:
         return None
     if not _NUMBER.fullmatch(text):
         raise ValueError(f"{name} '{_shown(text)}' is not a number{' (write a point, no comma)' if ',' in text else ''}")
-    value = float(text)
-    if not 0 < value <= _LONGEST or not math.isfinite(value):
+    value = float(Decimal(text).scaleb(-3 if name in _ALSO else 0))  # 8.2 mJ are 0.0082 J to the last bit
+    if not 0 < value <= _LONGEST:
         raise ValueError(f"{name} {_shown(text)} must be {'more than 0' if value <= 0 else 'less than a million million'}")
     return value
 

@@ -180,33 +180,40 @@ def show_calibration(found: Calibration, console: Console, *, by_family: bool) -
     head = f"{found.runtime.id}: {moved} of {len(found.constants)} constants fitted to {len(found.samples)} measured runs"
     low, _, high = found.residuals
     interval = f"9 of 10 runs take {low:.2f} to {high:.2f} times what constants fitted without their family predict"
-    parts: list[RenderableType] = [Text(head, style="bold"), Text(), _constants(found.constants), Text()]
+    parts: list[RenderableType] = [Text(head, style="bold"), Text(), *_constants(found.constants), Text()]
     parts += [Text(_READING, style="dim"), _errors("latency", scores(found, by_family=by_family), console.width)]
     parts += [Text(interval, style="dim"), *_left_out(found.unpredicted)]
     console.print(Group(*parts))
 
 
-def _constants(found: Sequence[Fitted]) -> Table:
+def _constants(found: Sequence[Fitted]) -> Iterator[RenderableType]:
+    """Those that rows show in a table, the others in a sentence."""
+    kinds = {fitted.constant.name.partition(".")[0] for fitted in found}
+    names = {f: f.constant.name.partition(".")[2] if len(kinds) == 1 else f.constant.name for f in found}
     table = _table((), ())
     table.add_column("constant", no_wrap=True)
     for header in ("prior", "fitted", "rows"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
-    for fitted in found:
+    for fitted in (f for f in found if f.shown_by):
         constant = fitted.constant
-        prior = constant.text(constant.prior)
         value = constant.text(fitted.value) if fitted.moved else "kept"
-        rows, style = str(fitted.shown_by), "" if fitted.moved else "dim"
-        table.add_row(constant.name, prior, value, rows, remark(fitted), style=style)
-    return table
+        row = (names[fitted], constant.text(constant.prior), value, str(fitted.shown_by), remark(fitted))
+        table.add_row(*row, style="" if fitted.moved else "dim")
+    yield table
+    if any(fitted.at_bound for fitted in found):
+        yield Text("A constant at its bound: the model lacks something that the rows have.", style="dim")
+    hidden = [names[fitted] for fitted in found if not fitted.shown_by]
+    if hidden:
+        yield Text(f"Kept, for no row shows them: {', '.join(hidden)}", style="dim")
 
 
 def remark(fitted: Fitted) -> str:
     """What is to be said of a constant: at its bound, or why it was kept."""
     if not fitted.at_bound:
         return fitted.kept_because
-    low = fitted.value < fitted.constant.prior or fitted.value <= fitted.constant.range.low
-    return f"at its {'lower' if low else 'upper'} bound: something is missing in the model"
+    bounds = fitted.constant.range
+    return f"at its {'lower' if fitted.value - bounds.low < bounds.high - fitted.value else 'upper'} bound"
 
 
 def scores(found: Calibration, *, by_family: bool) -> list[Line]:

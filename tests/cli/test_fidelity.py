@@ -1,5 +1,6 @@
 """`sim validate` and `sim calibrate` as a user calls them: tables, JSON, pictures, fitted profiles, and what is refused."""
 
+import io
 import json
 import re
 import sys
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 import simulator as api
+from simulator.cli.output import progress
 from simulator.fidelity.measurement import Measurement
 from simulator.io.hardware_reader import load_runtime, runtime_path
 from simulator.io.measurements import write_measurements
@@ -121,11 +123,17 @@ def test_the_table_of_constants(file: Path, columns: int) -> None:
     done = good("calibrate", str(file), "--runtime", "onnxruntime", "--by", "family", COLUMNS=str(columns))
     assert max(map(len, done.lines)) <= columns
     data = calibrated(file)
+    kept = "".join(f"{line} " for line in done.lines).partition("Kept, for no row shows them: ")[2]
     for constant in data["constants"]:
-        row = next(line for line in done.lines if line.startswith(constant["path"].removeprefix("profiles.")))
+        name = constant["path"].removeprefix("profiles.simd.")
+        if constant["shown_by"] == 0:
+            assert name in kept
+            continue
+        row = next(line.split() for line in done.lines if line.startswith(f"{name} "))
+        assert str(constant["shown_by"]) in row
         assert ("kept" in row) == (not constant["fitted"])
-        if not constant["fitted"]:
-            assert re.search(r"no row shows it|too few rows|too few families", row)
+        assert ("too few" in " ".join(row)) == (not constant["fitted"])
+        assert ("bound" in row) == constant["at_bound"]
     for name in ("before", "after", "without its family", "  resnet: after"):
         assert any(line.startswith(name) for line in done.lines)
     assert "9 of 10 runs take" in done.out
@@ -234,3 +242,24 @@ def test_as_a_process(file: Path) -> None:
     done = process("validate", str(file), "--worst", "0", "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
     assert strict(done.stdout)["predicted"] == 10
+
+
+class _Terminal(io.StringIO):
+    """Standard error that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_for_terminals_and_wiped(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = _Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with progress() as tell:
+        api.validate(file, worst=0, progress=tell)
+    shown = screen.getvalue().split("\r\x1b[2K")
+    assert shown[1] == "row 1 of 11 …"
+    assert shown[-2:] == ["row 11 of 11 …", ""]
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with progress() as tell:
+        tell("nobody sees it")
+    assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]

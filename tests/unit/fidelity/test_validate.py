@@ -100,6 +100,12 @@ def test_nothing_to_score_is_an_error() -> None:
         sim.validate([replace(ROWS[0], model="nonet")])
 
 
+def test_no_rows() -> None:
+    for call in (sim.validate, lambda rows: sim.calibrate(rows, "onnxruntime")):
+        with pytest.raises(UsageError, match="no measurements are given"):
+            call([])
+
+
 def test_another_profile_in_the_place_of_the_catalogues(tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     data = yaml.safe_load(runtime_path("tflm_cmsis_nn").read_text(encoding="utf-8"))
