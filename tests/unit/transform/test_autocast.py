@@ -1,5 +1,6 @@
 """Automatic mixed precision: element types by autocast's lists, casts where they change; bytes by hand."""
 
+import onnx
 import pytest
 from support.graphs import model, node, resolved, scalar, value, weight
 
@@ -86,7 +87,7 @@ def test_generated_kernels_cast_as_they_read_and_write() -> None:
 
 @pytest.mark.parametrize(
     ("table", "expected"),
-    [(weight("p", 8, 4), FLOAT32), (weight("p", 4), FLOAT32), (scalar("p", 0.5, "float32"), FLOAT16), (weight("p", 1), FLOAT16)],
+    [(weight("p", 8, 4), FLOAT32), (weight("p", 4), FLOAT32), (scalar("p", 0.5, "float32"), FLOAT16), (weight("p", 1), FLOAT32)],
 )
 def test_fp32_parameters_promote_and_scalars_do_not(table: object, expected: object) -> None:
     graph = resolved(model([node("MatMul", "x w", "m"), node("Mul", "m p", "y")], [value("x", 8, 4)], ["y"],
@@ -94,6 +95,14 @@ def test_fp32_parameters_promote_and_scalars_do_not(table: object, expected: obj
     prepared = mixed(graph)
     assert prepared.graph.tensors["y"].dtype is expected
     assert not any("p/" in name for name in casts(prepared))
+
+
+def test_a_number_that_an_exporter_wrote_with_a_dimension_is_a_number() -> None:
+    """PyTorch promotes by what has dimensions: a parameter of one element has one, the half of a GELU has none."""
+    half = node("Constant", "", "p", value=onnx.helper.make_tensor("p", onnx.TensorProto.FLOAT, [1], [0.5]))
+    graph = resolved(model([half, node("MatMul", "x w", "m"), node("Mul", "m p", "y")], [value("x", 8, 4)], ["y"],
+                           [weight("w", 4, 4)]))  # fmt: skip
+    assert mixed(graph).graph.tensors["y"].dtype is FLOAT16
 
 
 def test_a_linear_layers_bias_is_half() -> None:
