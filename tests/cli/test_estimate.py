@@ -71,7 +71,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "hardware": {"id": str, "name": str, "class": str, "mode": (str, type(None))},
     "settings": {"batch": int, "precision": (str, type(None)), "overlap": str, "runtime": str},
     "totals": {
-        "latency_s": float, "bound_latency_s": float, "throughput_per_s": float, "energy_j": (float, type(None)),
+        "latency_s": float, "latency_interval_s": (list, type(None)), "bound_latency_s": float, "throughput_per_s": float,
+        "energy_j": (float, type(None)),
         "compute_s": float, "memory_s": float, "overhead_s": float, "bound": str, "arithmetic_intensity_op_per_byte": float,
         "traffic_bytes": dict, "energy_breakdown_j": dict, "peak_activation_bytes": int, "weight_bytes": int, "fits": bool,
         "ridge_op_per_byte": float, "memory": dict, "energy_by_class_j": (dict, type(None)), "energy_by_memory_j": dict,
