@@ -15,8 +15,6 @@ from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.resolve.dims import DimOptions
 from simulator.resolve.resolver import resolve
-from simulator.result.battery import BatteryLife
-from simulator.result.battery import battery_life as _battery_life
 from simulator.result.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from simulator.fidelity.calibrate import Calibration
     from simulator.fidelity.measurement import Measurement
     from simulator.fidelity.validate import Load, Validation
+    from simulator.result.battery import BatteryLife
     from simulator.schedule.plan import MemoryPlan
 
 
@@ -161,7 +160,7 @@ def plan(
     return plan_memory(est.prepared.graph, est.prepared.kernels, est.cost.machine, weights, options, est.cost.placement)
 
 
-def battery_life(est: Estimate, battery: str, rate: str) -> BatteryLife:
+def battery_life(est: Estimate, battery: str, rate: str) -> "BatteryLife":
     """How long a battery lasts that runs an estimated network at a rate.
 
     Args:
@@ -173,7 +172,9 @@ def battery_life(est: Estimate, battery: str, rate: str) -> BatteryLife:
         UnitError: a battery or a rate that cannot be read.
         UsageError: the machine cannot keep up with the rate.
     """
-    return _battery_life(est, battery, rate)
+    from simulator.result.battery import battery_life as of_estimate
+
+    return of_estimate(est, battery, rate)
 
 
 def trace(est: Estimate) -> dict[str, object]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from simulator.cost.bound import bound_s
 from simulator.cost.boundary import boundary_home
+from simulator.cost.compute import engine_types
 from simulator.cost.energy import defaults_used
 from simulator.cost.limits import Limits, limits_of, works_by_blocks
 from simulator.cost.parts import Part, parts_of
@@ -23,6 +24,7 @@ from simulator.kernels.support import Supported, kernel_refusals, op_refusals
 from simulator.machine.figures import Number
 from simulator.machine.geometry import BlockNpu
 from simulator.machine.params import SPECIAL_SHARE, Machine, machine_of, require_rate
+from simulator.machine.points import lots_of, reuse_freed_memory
 from simulator.machine.runtime import InPlace, RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
@@ -40,6 +42,7 @@ from simulator.units import format_si
 from simulator.workload import WorkTable, footprint, work_table
 
 Array = NDArray[np.float64]
+_LOT_ENTRIES = 2**17  # design points times kernels of one array: 1 MiB
 
 
 @dataclass(frozen=True)
@@ -73,16 +76,19 @@ def prepare(
     adds: tuple[str, ...] = (),
     layout: str = "channels_first",
     in_place: InPlace = InPlace(),  # noqa: B008  frozen
+    *,
+    once: bool = False,
 ) -> Prepared:
     """Kernels and work of a model; kept, since the same model is often held against several machines.
 
     `supported` is what those engines run that do not run everything, `adds` what the runtime runs beside the file, `layout`
-    how its images lie, `in_place` what is written over its input.
+    how its images lie, `in_place` what is written over its input; `once` counts what kernels compute again at home only.
     """
     graph = _in_precision(with_added(model.graph, adds), precision, fusion, casts="casts" in adds)
     graph = _with_copies(graph, fusion, layout) if "copies" in adds else graph
     refused = op_refusals(graph, supported)
     kernels, works = partition(graph, fusion, refused)
+    kernels = tuple(replace(k, recomputed=()) for k in kernels) if once else kernels
     live = occupancy_in_place(graph, kernels, in_place)
     work = work_table(graph, kernels, works, footprint(graph, kernels, live.peak_bytes))
     if precision and PRECISIONS[precision].math:
@@ -110,15 +116,26 @@ def _with_copies(graph: Graph, fusion: tuple[str, ...], layout: str) -> Graph:
     return with_copies(graph, kinds, {i: idiom.kind for i, idiom in idioms.items()}, channels_last=layout == "channels_last")
 
 
+def _functions(fusion: tuple[str, ...]) -> list[str]:
+    """Idioms that are one function of a framework with these fusion rules."""
+    own = {"normalization", "activation_function", *fusion, *(("attention_of_any_rank",) if "attention" in fusion else ())}
+    return [name for name in IDIOMS if name in own]
+
+
 def _framework_operators(graph: Graph, fusion: tuple[str, ...]) -> tuple[list[Kind], Mapping[int, Idiom]]:
-    """Class of every operator, and what of them a framework has as one; attention only where the runtime fuses it."""
+    """Class of every operator, and what of them a framework has as one; attention, of any rank, where it has a function for it.
+
+    Inside of a function nothing is cast, be it one kernel or, for want of one, several.
+    """
     kinds = [kind_of(op, work_of(graph, op)) for op in graph.ops]
-    return kinds, find_idioms(graph, kinds, [name for name in IDIOMS if name != "attention" or name in fusion])
+    return kinds, find_idioms(graph, kinds, _functions(fusion))
 
 
-def prepared_for(model: Model, runtime: RuntimeSpec, precision: str | None = None, supported: Supported = ()) -> Prepared:
-    """Kernels and work of a model as a runtime has them."""
-    return prepare(model, precision, runtime.fusion, supported, runtime.adds, runtime.layout, runtime.in_place)
+def prepared_for(
+    model: Model, runtime: RuntimeSpec, precision: str | None = None, supported: Supported = (), *, once: bool = False
+) -> Prepared:
+    """Kernels and work of a model as a runtime has them; `once`: see `prepare`."""
+    return prepare(model, precision, runtime.fusion, supported, runtime.adds, runtime.layout, runtime.in_place, once=once)
 
 
 def _with_math(work: WorkTable, math: str) -> WorkTable:
@@ -179,8 +196,21 @@ def totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: s
     """The totals of `estimate` for a machine or for many: fields of `machine` may be columns of design points, (n_points, 1).
 
     Bit by bit what `estimate` finds for each of them. What does not depend on the order of the kernels is reckoned once
-    for those that are alike. Where the machine's power was measured, energy is that times the latency.
+    for those that are alike. Where the machine's power was measured, energy is that times the latency. Any number of points
+    will do: they are taken in lots that the processor's cache holds.
     """
+    reuse_freed_memory()
+    lots = lots_of(machine, max(_LOT_ENTRIES // max(len(prepared.work.alike.firsts), 1), 1))
+    found = [(count, _totals(prepared, lot, runtime, policy)) for count, lot in lots]
+    if len(found) == 1:
+        return found[0][1]
+    latency = [np.broadcast_to(one.latency_s, count) for count, one in found]
+    energy = [np.broadcast_to(one.energy_j, count) for count, one in found if one.energy_j is not None]
+    return Totals(np.concatenate(latency), np.concatenate(energy) if energy else None)
+
+
+def _totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: str) -> Totals:
+    """The totals of as many points as one array holds."""
     limits, work = limits_of(runtime, machine), prepared.work
     placement = place(work, machine, limits.profiles, runtime.fallback)
     by_kernel = works_by_blocks(limits, placement) or boundary_home(machine) is not None
@@ -220,11 +250,13 @@ def _terms(cost: CostTable, prepared: Prepared, policy: str, branches: Branches 
     return Terms.of(cost)
 
 
-def setting_of(model: Model, hardware: HardwareSpec, runtime: RuntimeSpec, precision: str | None) -> Setting:
-    """What `estimate` computes its costs from."""
+def setting_of(
+    model: Model, hardware: HardwareSpec, runtime: RuntimeSpec, precision: str | None, *, once: bool = False
+) -> Setting:
+    """What `estimate` computes its costs from; `once`: see `prepare`."""
     machine = machine_of(hardware)
     limits = limits_of(runtime, machine)
-    prepared = prepared_for(model, runtime, precision, supported_by(hardware, limits.profiles))
+    prepared = prepared_for(model, runtime, precision, supported_by(hardware, limits.profiles), once=once)
     return _setting(prepared, machine, limits, runtime)
 
 
@@ -269,7 +301,7 @@ def bound_ways(
 ) -> Iterator[tuple[Prepared, Placement, tuple[Part, ...]]]:
     """The network with everything fused, on every set of engines that a runtime may use, either way to fall back."""
     for usable in engine_sets(machine):
-        fused = prepare(model, precision, EVERY_FUSION, supported_by(hardware, usable))
+        fused = prepare(model, precision, EVERY_FUSION, supported_by(hardware, usable), once=True)
         for placement in placements(fused.work, machine, usable):
             parts = _parts(fused, machine, placement)
             if any(isinstance(e.shape, BlockNpu) for e in placement):
@@ -372,11 +404,15 @@ def _assumed_rates(hardware: HardwareSpec, work: WorkTable, placement: Placement
     """What stands in for rates that the machine's file leaves out and this work needs."""
     found = []
     vector, special = work.vector_ops > 0, work.special_ops > 0
-    strange = {r for r, n, e in zip(work.rates, vector, placement, strict=True) if n and e.native_vector(r) is None}
+    rates, codes = engine_types(placement, work)
+    used = [rates[place] for place in set(codes[vector].tolist())]
+    strange = {rate for engine, rate in used if engine.native_vector(rate) is None}
     if strange:
         types = ", ".join(sorted(strange))
         found.append(f"{hardware.id} has no rate for element-wise work in {types}: taken at that of its widest type")
     for engine in hardware.engines:
+        if engine.vector and engine.special is not None:
+            continue
         who = hardware.id if len(hardware.engines) == 1 else f"engine {engine.id} of {hardware.id}"
         here = np.array([e.id == engine.id for e in placement], bool)
         if not engine.vector and vector[here].any():
@@ -398,9 +434,8 @@ def _gaps(model: Model) -> list[str]:
         found.append(f"{coverage.tensors_without_shape} tensor(s) without a known shape count nothing: {_some(unknown)}")
     if coverage.data_dependent_shapes:
         found.append(f"{coverage.data_dependent_shapes} shape(s) depend on data: taken at their upper bound")
-    constant = sum(w.macs for w, op in zip(model.works, graph.ops, strict=True) if op.constant)
-    if constant:
-        found.append(f"{constant:,} MACs on weights alone run once, before the first inference")
+    if model.constant_macs:
+        found.append(f"{model.constant_macs:,} MACs on weights alone run once, before the first inference")
     return found
 
 

@@ -66,6 +66,11 @@ class Model:
         return -(-self.params * bits // 8)
 
     @cached_property
+    def constant_macs(self) -> int:
+        """MACs on weights alone, which run once, before the first inference."""
+        return sum(work_of(self.graph, op).macs for op in self.graph.ops if op.constant)
+
+    @cached_property
     def _layers(self) -> list[tuple[int, int]]:
         """(input, output) elements of every convolution, pool and linear layer."""
         rows = []

@@ -239,11 +239,14 @@ def _longest(touches: Sequence[Sequence[_Touch]], distances: Sequence[Sequence[f
     """For every result the longest distance at which it is read; its own, from run to run, where nothing reads it."""
     read: dict[str, float] = {}
     made: dict[str, float] = {}
+    caches: set[str] = set()  # the next run reads them
     for touched, distance in zip(touches, distances, strict=True):
         for touch, far in zip(touched, distance, strict=True):
             found = made if touch.written else read
             found[touch.name] = max(found.get(touch.name, 0.0), far)
-    return {name: read.get(name, far) for name, far in made.items()}
+            if touch.written and touch.kept and not touch.weight:
+                caches.add(touch.name)
+    return {name: far if name in caches else read.get(name, far) for name, far in made.items()}
 
 
 def _round_bytes(repeats: Sequence[int], touches: Sequence[Sequence[_Touch]]) -> list[float]:

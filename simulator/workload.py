@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
-from typing import Any, TypeVar
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import ModelError
-from simulator.feature_maps import FeatureMaps, feature_maps
 from simulator.graph.graph import Graph
 from simulator.graph.types import Role
 from simulator.kernels.support import Refusals
 from simulator.kernels.types import Kernel
 from simulator.ops.work import CONVOLUTIONS, Kind, Work
 from simulator.reuse import Operands, operands
+
+if TYPE_CHECKING:
+    from simulator.feature_maps import FeatureMaps
 
 Column = NDArray[np.float64]
 Key = TypeVar("Key", bound=Hashable)
@@ -51,9 +53,9 @@ class WorkTable:
     `rates` and `kinds` name the element type and kernel class of each row; `gemm` is (n_kernels, 4): m, n, k, groups of the
     row's largest matrix product, zeros without one. Its operand A has `input_words` elements of `element_bytes` a group
     (those of the image of a convolution, whose windows overlap) and `channels` along k at each place. `outputs` counts the
-    elements that the main operator makes. `operands` are the tensors that each row touches, with their reuse distances,
-    `images` finds the images that each works on. `refused` names for each row the engines that do not run it, and why;
-    empty where there is no such engine. `counts` says how many kernels a row stands for (None: one).
+    elements that the main operator makes. `touches` finds the tensors that each row touches, with their reuse distances,
+    `images` the images that each works on: a bound needs neither. `refused` names for each row the engines that do not run
+    it, and why; empty where there is no such engine. `counts` says how many kernels a row stands for (None: one).
     """
 
     names: tuple[str, ...]
@@ -72,8 +74,8 @@ class WorkTable:
     element_bytes: Column
     outputs: Column
     footprint: Footprint
-    operands: Operands
-    images: Callable[[], FeatureMaps]
+    touches: Callable[[], Operands]
+    images: "Callable[[], FeatureMaps]"
     refused: tuple[Refusals, ...] = ()
     counts: Column | None = None
 
@@ -81,7 +83,12 @@ class WorkTable:
         return len(self.names)
 
     @cached_property
-    def maps(self) -> FeatureMaps:
+    def operands(self) -> Operands:
+        """The tensors that each kernel touches, with their reuse distances."""
+        return self.touches()
+
+    @cached_property
+    def maps(self) -> "FeatureMaps":
         """The images that each kernel works on; only engines that work by blocks ask."""
         return self.images()
 
@@ -109,11 +116,12 @@ class WorkTable:
     def distinct(self) -> "WorkTable":
         """One row for all kernels that are alike; it knows how many it stands for, but not their images."""
         rows = self.alike.firsts
+        operands = self.operands.of_kernels(rows)
         columns: dict[str, Any] = {name: column[rows] for name, column in self._numbers.items()}
         return replace(
             self, names=tuple(self.names[i] for i in rows), kinds=tuple(self.kinds[i] for i in rows),
             rates=tuple(self.rates[i] for i in rows), refused=tuple(self.refused[i] for i in rows) if self.refused else (),
-            operands=self.operands.of_kernels(rows), counts=self.alike.counts, **columns,
+            touches=lambda: operands, counts=self.alike.counts, **columns,
         )  # fmt: skip
 
     @property
@@ -136,10 +144,15 @@ class WorkTable:
         """Compulsory traffic: every tensor at the kernel's boundary once."""
         return self.weight_bytes + self.activation_bytes
 
+    @cached_property
+    def demands(self) -> tuple[tuple[tuple[str, bool], ...], NDArray[np.intp]]:
+        """The pairs of element type and whether there are MACs that occur, and which of them each kernel has."""
+        return distinct(zip(self.rates, (self.macs > 0).tolist(), strict=True))
+
     @property
     def mac_rates(self) -> tuple[str, ...]:
         """Element types in which there are MACs, each once; other arithmetic runs on whatever vector unit there is."""
-        return tuple(dict.fromkeys(r for r, n in zip(self.rates, self.macs, strict=True) if n))
+        return tuple(rate for rate, multiplies in self.demands[0] if multiplies)
 
 
 def distinct(keys: Iterable[Key]) -> tuple[tuple[Key, ...], NDArray[np.intp]]:
@@ -217,9 +230,15 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], t
         element_bytes=numbers[:, 13],
         outputs=numbers[:, 14],
         footprint=touched,
-        operands=operands(graph, kernels, touched.activation_bytes),
-        images=lambda: feature_maps(graph, kernels, works),
+        touches=cache(lambda: operands(graph, kernels, touched.activation_bytes)),  # for all tables made from this one
+        images=lambda: _images(graph, kernels, works),
     )
+
+
+def _images(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -> "FeatureMaps":
+    from simulator.feature_maps import feature_maps
+
+    return feature_maps(graph, kernels, works)
 
 
 def _row(graph: Graph, kernel: Kernel, works: Sequence[Work]) -> tuple[float, ...]:
@@ -230,6 +249,9 @@ def _row(graph: Graph, kernel: Kernel, works: Sequence[Work]) -> tuple[float, ..
         macs += work.macs * repeat
         vector += kernel.folded.get(index, work.vector_ops) * repeat
         special += work.special_ops * repeat
+    for index in kernel.recomputed:
+        vector += works[index].vector_ops * graph.ops[index].repeat
+        special += works[index].special_ops * graph.ops[index].repeat
     repeat = graph.ops[kernel.main].repeat
     shape = works[kernel.main].gemm
     gemm = (shape.m, shape.n, shape.k, shape.groups) if shape else (0, 0, 0, 0)

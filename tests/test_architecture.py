@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
     ("api",),
+    ("measuring",),
     ("zoo",),
     ("io",),
     ("report",),
@@ -99,7 +100,11 @@ LAZY = (
     "simulator.cost.blocks",
     "simulator.fidelity",
 )
-MAY_IMPORT = {"io": {"cli", "api", "zoo", "fidelity", "io"}, "zoo": {"cli", "api", "zoo"}, "report": {"cli", "api", "report"}}
+MAY_IMPORT = {
+    "io": {"cli", "api", "measuring", "zoo", "fidelity", "io"},
+    "zoo": {"cli", "api", "measuring", "zoo"},
+    "report": {"cli", "api", "report"},
+}
 
 
 @dataclass(frozen=True)

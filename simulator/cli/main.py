@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from simulator import __version__
-from simulator.cli import estimate, explain, fidelity, hardware, models, plan, trace
+from simulator.cli import estimate, explain, fidelity, hardware, measure, models, plan, trace
 from simulator.errors import SimulatorError
 from simulator.units import printable
 
@@ -46,6 +46,7 @@ app.command()(plan.plan)
 app.command()(trace.trace)
 app.command()(fidelity.validate)
 app.command()(fidelity.calibrate)
+app.command()(measure.measure)
 app.add_typer(hardware.app, name="hw")
 app.add_typer(models.app, name="models")
 

@@ -28,7 +28,7 @@ from simulator.feature_maps import FeatureMaps, Form, Function, Stage
 from simulator.filters import Filter
 from simulator.machine.figures import Number
 from simulator.machine.geometry import BlockNpu, OutputCycles
-from simulator.machine.params import EngineParams, Machine, MemoryParams
+from simulator.machine.params import EngineParams, Machine, MemoryParams, engines_of
 from simulator.workload import WorkTable
 
 Array = NDArray[np.float64]
@@ -167,7 +167,7 @@ def with_least_weights(parts: Sequence[Part], placement: tuple[EngineParams, ...
 
 
 def _by_blocks(placement: tuple[EngineParams, ...]) -> Iterator[tuple[BlockNpu, Mask]]:
-    for engine in {e.id: e for e in placement}.values():
+    for engine in engines_of(placement).values():
         if isinstance(engine.shape, BlockNpu):
             yield engine.shape, np.array([e.id == engine.id for e in placement], np.bool_)
 
@@ -176,7 +176,7 @@ def _engines(limits: Limits, placement: tuple[EngineParams, ...]) -> Iterator[tu
     """Engines that work by blocks, their geometry, and which kernels they run; none where geometry does not count."""
     if limits.ideal or not limits.geometry:
         return
-    for engine in {e.id: e for e in placement}.values():
+    for engine in engines_of(placement).values():
         if isinstance(engine.shape, BlockNpu):
             yield engine, engine.shape, np.array([e.id == engine.id for e in placement], np.bool_)
 

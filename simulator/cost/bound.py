@@ -14,7 +14,7 @@ from simulator.cost.compute import compute_parts_s
 from simulator.cost.limits import IDEAL
 from simulator.cost.parts import Part, home_bytes_of
 from simulator.machine.figures import Number
-from simulator.machine.params import EngineParams, Machine
+from simulator.machine.params import EngineParams, Machine, engines_of
 from simulator.workload import WorkTable, total
 
 Array = NDArray[np.float64]
@@ -40,8 +40,9 @@ def units_s(work: WorkTable, placement: tuple[EngineParams, ...]) -> dict[tuple[
     """Seconds that each unit of each engine needs for all its work at its peak."""
     found: dict[tuple[str, Unit], Array] = {}
     parts_s = compute_parts_s(work, IDEAL, placement)
-    for engine in dict.fromkeys(e.id for e in placement):
-        here = np.array([e.id == engine for e in placement], np.bool_)
+    engines = engines_of(placement)
+    for engine in engines:
+        here = np.array([e.id == engine for e in placement], np.bool_) if len(engines) > 1 else True
         for unit, seconds in zip(UNITS, parts_s, strict=True):
             found[engine, unit] = total(np.where(here, seconds, 0.0))
     return found

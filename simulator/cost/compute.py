@@ -10,7 +10,8 @@ from simulator.cost.geometry import padded_share, utilisation
 from simulator.cost.limits import Limits
 from simulator.machine.figures import Number
 from simulator.machine.geometry import Core
-from simulator.machine.params import EngineParams
+from simulator.machine.params import EngineParams, engines_of
+from simulator.machine.runtime import Profile
 from simulator.ops.work import Kind
 from simulator.workload import WorkTable, distinct
 
@@ -37,9 +38,10 @@ def compute_parts_s(work: WorkTable, limits: Limits, placement: tuple[EnginePara
     none = np.zeros(len(work))
     matrix = vector = special = none
     if work.macs.any():
-        matrix = work.macs * by_class(placement, work, lambda e, rate, kind: 1.0 / _mac_rate(e, rate, kind, limits))
+        share = by_class(placement, work, lambda e, rate, kind: _mac_share(e, rate, kind, limits))
         if limits.geometry and not limits.ideal:
-            matrix = matrix / filled_share(work, limits, placement)
+            share = share * filled_share(work, limits, placement)
+        matrix = work.macs / share / by_class(placement, work, lambda e, rate, kind: _mac_peak(e, rate, kind, limits))
     if work.vector_ops.any():
         vector = work.vector_ops * by_engine(placement, work, lambda e, rate: 1.0 / (e.vector_rate(rate) * _share(e, limits)))
     if work.special_ops.any():
@@ -50,14 +52,14 @@ def compute_parts_s(work: WorkTable, limits: Limits, placement: tuple[EnginePara
 def filled_share(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
     """Share of the engine that each kernel's product fills; 1 where its MACs run on the vector unit."""
     result: Array | float = 1.0
-    keys = [(e.id, rate) for e, rate in zip(placement, work.rates, strict=True)]
-    engines = {e.id: e for e in placement}
-    for name, rate in dict.fromkeys(keys):
-        engine = engines[name]
-        profile = limits.of(engine)
-        rows = [key == (name, rate) and kind not in profile.on_vector for key, kind in zip(keys, work.kinds, strict=True)]
-        if any(rows) and work.macs[rows].any():
-            result = np.where(rows, utilisation(work, engine, profile, engine.native(rate) or rate), result)
+    types, codes = engine_types(placement, work)
+    for place, (engine, rate) in enumerate(types):
+        profile, rows = limits.of(engine), codes == place
+        if profile.on_vector:
+            rows &= np.array([kind not in profile.on_vector for kind in work.kinds], np.bool_)
+        if work.macs[rows].any():
+            found = utilisation(work, engine, profile, engine.native(rate) or rate)
+            result = found if rows.all() else np.where(rows, found, result)
     return np.asarray(result)
 
 
@@ -92,27 +94,36 @@ def _instructions_s(engine: EngineParams, rate: str, kind: Kind, limits: Limits)
 
 def _share(engine: EngineParams, limits: Limits) -> Number:
     """Fraction of a vector or special-function peak that is reached."""
-    return 1.0 if limits.ideal else engine.sustained * limits.of(engine).vector_efficiency.value
+    return 1.0 if limits.ideal else _kept(engine, limits.of(engine)) * limits.of(engine).vector_efficiency.value
 
 
-def _mac_rate(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Number:
-    """MACs per second of a kernel class in an element type (the engine's next wider one where it has no own)."""
+def _kept(engine: EngineParams, profile: Profile) -> Number:
+    """Share of the peak that its clock under load leaves, and the way that the runtime splits work over its units."""
+    return engine.sustained * engine.even_split if profile.static_split else engine.sustained
+
+
+def _mac_peak(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Number:
+    """MACs per second at the highest clock in an element type (the engine's next wider one where it has no own)."""
     native = engine.native(rate) or next(iter(engine.macs_per_s))  # without one there are no MACs: see require_rate
     peak = engine.macs_per_s[native]
+    on_vector = not limits.ideal and kind in limits.of(engine).on_vector
+    return np.minimum(engine.vector_rate(rate), peak) if on_vector else peak
+
+
+def _mac_share(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Number:
+    """Fraction of it that a kernel class reaches on the unit that it runs on."""
     if limits.ideal:
-        return peak
+        return 1.0
     profile = limits.of(engine)
-    efficiency = profile.efficiency_of(kind)
-    if kind in profile.on_vector:
-        return np.minimum(engine.vector_rate(rate), peak) * engine.sustained * efficiency
-    if not limits.measured:
-        return peak * engine.sustained * efficiency
-    return peak * np.minimum(engine.sustained * efficiency, engine.achieved.get(native, 1.0))
+    reached = _kept(engine, profile) * profile.efficiency_of(kind)
+    if kind in profile.on_vector or not limits.measured:
+        return reached
+    return np.minimum(reached, engine.achieved.get(engine.native(rate) or rate, 1.0))
 
 
 def by_class(placement: tuple[EngineParams, ...], work: WorkTable, number: Callable[[EngineParams, str, Kind], Number]) -> Number:
     """A number of each kernel's engine, element type and class as a column of shape (..., n_kernels), or one for all."""
-    engines = {e.id: e for e in placement}
+    engines = engines_of(placement)
     if len(engines) == 1:
         (engine,) = engines.values()
         found, codes = work.classes
@@ -123,13 +134,19 @@ def by_class(placement: tuple[EngineParams, ...], work: WorkTable, number: Calla
 
 def by_engine(placement: tuple[EngineParams, ...], work: WorkTable, number: Callable[[EngineParams, str], Number]) -> Number:
     """A number of each kernel's engine and element type as a column of shape (..., n_kernels), or one for all."""
-    engines = {e.id: e for e in placement}
+    types, codes = engine_types(placement, work)
+    return _column([number(engine, rate) for engine, rate in types], codes)
+
+
+def engine_types(placement: tuple[EngineParams, ...], work: WorkTable) -> tuple[list[tuple[EngineParams, str]], NDArray[np.intp]]:
+    """The pairs of engine and element type that occur, and which of them each kernel has."""
+    engines = engines_of(placement)
     if len(engines) == 1:
         (engine,) = engines.values()
         rates, codes = work.element_types
-        return _column([number(engine, rate) for rate in rates], codes)
+        return [(engine, rate) for rate in rates], codes
     keys, codes = distinct(zip((e.id for e in placement), work.rates, strict=True))
-    return _column([number(engines[name], rate) for name, rate in keys], codes)
+    return [(engines[name], rate) for name, rate in keys], codes
 
 
 def _column(values: Sequence[Number], codes: NDArray[np.intp]) -> Number:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.compute import by_engine
+from simulator.cost.compute import by_engine, engine_types
 from simulator.cost.traffic import Moved
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine
@@ -41,13 +41,9 @@ def arithmetic_j(work: WorkTable, placement: tuple[EngineParams, ...]) -> Array 
 
 def _figures_needed(work: WorkTable, placement: tuple[EngineParams, ...]) -> list[tuple[str, EngineParams, str]]:
     """Which energies the work rests on: `mac` or `vector`, of which engine, in which element type."""
-    engines = {e.id: e for e in placement}
-    found: dict[tuple[str, str, str], None] = {}
-    other = work.vector_ops + work.special_ops
-    for kind, counts in (("mac", work.macs), ("vector", other)):
-        rows = np.flatnonzero(counts).tolist()
-        found.update(dict.fromkeys((kind, placement[i].id, work.rates[i]) for i in rows))
-    return [(kind, engines[name], rate) for kind, name, rate in found]
+    types, codes = engine_types(placement, work)
+    counted = (("mac", work.macs), ("vector", work.vector_ops + work.special_ops))
+    return [(kind, *types[place]) for kind, counts in counted for place in sorted(set(codes[counts > 0].tolist()))]
 
 
 def mac_j(engine: EngineParams, rate: str) -> Number | None:

@@ -58,17 +58,24 @@ def _tiles_share(work: WorkTable, units: Number, profile: Profile) -> Array:
     fused = np.array([kind is Kind.ATTENTION for kind in work.kinds], np.bool_)
     serial = np.array([kind is Kind.RECURRENT for kind in work.kinds], np.bool_)
     products = tensor_core.slowdown(m, n, k, np.where(serial, np.minimum(groups, 1.0), groups), units, k0)
-    return np.asarray(aligned_share(work, profile) / np.where(fused, tensor_core.attention_slowdown(m, n), products))
+    return np.asarray(kernel_share(work, profile) / np.where(fused, tensor_core.attention_slowdown(m, n), products))
 
 
-def aligned_share(work: WorkTable, profile: Profile) -> Array | float:
-    """Share of the rate of matrix products that the rows of their operands leave; convolutions lay out theirs themselves."""
-    if profile.misaligned is None:
-        return 1.0
+def kernel_share(work: WorkTable, profile: Profile) -> Array | float:
+    """Share of the rate that is left where the library has no kernel for the shape: products of rows that no load instruction
+    fits (convolutions lay out theirs themselves), convolutions of groups of another width.
+    """
     _, n, k, _ = work.gemm.T
-    load = tensor_core.LOAD_BYTES
-    share = tensor_core.alignment_share(n, k, work.element_bytes, load, 1.0, profile.misaligned.value, load)
-    return np.where(np.array([kind in MATRIX_PRODUCTS for kind in work.kinds], np.bool_), share, 1.0)
+    load, kinds = tensor_core.LOAD_BYTES, work.kinds
+    share: Array | float = 1.0
+    if profile.misaligned is not None:
+        aligned = tensor_core.alignment_share(n, k, work.element_bytes, load, 1.0, profile.misaligned.value, load)
+        share = np.where(np.array([kind in MATRIX_PRODUCTS for kind in kinds], np.bool_), aligned, 1.0)
+    if profile.odd_groups is not None:
+        grouped = np.array([kind is Kind.GROUPED_CONV for kind in kinds], np.bool_)
+        odd = grouped & ~np.isin(work.channels, tensor_core.GROUP_WIDTHS)
+        share = np.where(odd, profile.odd_groups.value, share)
+    return share
 
 
 def _core_share(work: WorkTable, shape: Core, rate: str) -> Array | float:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from simulator.errors import UsageError
 from simulator.machine.geometry import BlockNpu
-from simulator.machine.params import EngineParams, Machine
+from simulator.machine.params import EngineParams, Machine, engines_of
 from simulator.machine.runtime import Profile, RuntimeSpec
 
 _NONE: Mapping[str, Profile] = MappingProxyType({})
@@ -50,4 +50,8 @@ def limits_of(runtime: RuntimeSpec, machine: Machine) -> Limits:
 
 def works_by_blocks(limits: Limits, placement: tuple[EngineParams, ...]) -> bool:
     """Whether an engine of these works by blocks, and geometry counts: only then is `cost/blocks.py` loaded."""
-    return limits.geometry and not limits.ideal and any(isinstance(engine.shape, BlockNpu) for engine in placement)
+    return limits.geometry and not limits.ideal and _has_blocks(placement)
+
+
+def _has_blocks(placement: tuple[EngineParams, ...]) -> bool:
+    return any(isinstance(engine.shape, BlockNpu) for engine in engines_of(placement).values())

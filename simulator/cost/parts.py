@@ -12,7 +12,7 @@ from simulator.cost.traffic import Flow, Moved, achieved_rates, home_bytes
 from simulator.graph.graph import Graph
 from simulator.kernels.types import Kernel
 from simulator.machine.figures import Number
-from simulator.machine.params import EngineParams, Machine
+from simulator.machine.params import EngineParams, Machine, engines_of
 from simulator.workload import WorkTable, footprint
 
 Array = NDArray[np.float64]
@@ -34,7 +34,7 @@ def parts_of(
     graph: Graph, kernels: Sequence[Kernel], work: WorkTable, machine: Machine, placement: tuple[EngineParams, ...], live: Array
 ) -> tuple[Part, ...]:
     """The parts that a placement uses; one where all engines share all memories. `live` is what each kernel finds alive."""
-    groups = {e.memories: machine.seen_by(e) for e in {e.id: e for e in placement}.values()}
+    groups = {e.memories: machine.seen_by(e) for e in engines_of(placement).values()}
     if len(groups) < 2:
         return (Part(next(iter(groups.values()), machine), work),)
     found = []
@@ -63,9 +63,11 @@ def flows_of(parts: Sequence[Part], resident_share: Number, *, apart: bool = Fal
     return tuple(found)
 
 
-def rates_of(parts: Sequence[Part], limits: Limits, bandwidth_share: Number) -> dict[str, tuple[Number, Number]]:
+def rates_of(
+    parts: Sequence[Part], limits: Limits, bandwidth_share: Number, streaming: Number
+) -> dict[str, tuple[Number, Number]]:
     """B/s read and written that each level of any part reaches."""
     rates: dict[str, tuple[Number, Number]] = {}
     for part in parts:
-        rates.update(achieved_rates(part.machine, limits, bandwidth_share))
+        rates.update(achieved_rates(part.machine, limits, bandwidth_share, streaming))
     return rates

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.parts import Part
-from simulator.cost.traffic import Flow, memory_times, moved_bytes, placed_shares
+from simulator.cost.times import Times
+from simulator.cost.traffic import Flow, moved_bytes, placed_shares
 from simulator.machine.figures import Number
 from simulator.machine.params import Machine, MemoryParams
 
@@ -65,7 +66,7 @@ def streamed(
     """What weights from outside the chip take of the time of all flows: loaded early, they would come from on chip."""
     outside = {m.id for part in parts for m in _outside(part.machine)}
     rest = [flow.without(outside) if flow.weights else flow for flow in moving]
-    before, after = memory_times(moving, rates, shown), memory_times(rest, rates, shown)
+    before, after = Times(tuple(moving), rates, shown), Times(tuple(rest), rates, shown)
     added = np.maximum(before.combined_s(theta) - after.combined_s(theta), 0.0)
     alone = {level: before.by_level[level] - after.by_level[level] for level in before.by_level if level in outside}
     link = added

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,15 @@ from simulator.cost.double_buffer import fewest_tiles
 from simulator.cost.energy import arithmetic_j, movement_j, movement_total_j
 from simulator.cost.limits import Limits, works_by_blocks
 from simulator.cost.parts import Part, flows_of, rates_of
-from simulator.cost.streams import Streamed, streamed
-from simulator.cost.traffic import Flow, Moved, Times, memory_times, moved_bytes
+from simulator.cost.times import Times
+from simulator.cost.traffic import Flow, Moved, moved_bytes
 from simulator.cost.transfer import Crossings, link_s, switch_s
 from simulator.machine.figures import Number
-from simulator.machine.params import EngineParams, Machine
-from simulator.machine.runtime import Profile
+from simulator.machine.params import EngineParams, Machine, engines_of
 from simulator.workload import Alike, WorkTable, total
+
+if TYPE_CHECKING:
+    from simulator.cost.streams import Streamed
 
 Array = NDArray[np.float64]
 NOTHING_CROSSED: Mapping[str, Crossings] = MappingProxyType({})
@@ -54,7 +57,7 @@ class CostTable:
     asynchronous: NDArray[np.bool_]
     moving: tuple[Flow, ...]
     times: Times
-    streams: Callable[[], Streamed]
+    streams: "Callable[[], Streamed]"
     tiles: Array
     transfer_s: Array
     crossing_s: Mapping[str, Array]
@@ -91,7 +94,7 @@ class CostTable:
         return None if self.j_by_level is None else np.asarray(sum(self.j_by_level.values(), np.zeros(len(self.work))))
 
     @cached_property
-    def streamed(self) -> Streamed:
+    def streamed(self) -> "Streamed":
         """Weights from outside the chip; only a policy that loads them early asks."""
         return self.streams()
 
@@ -125,6 +128,7 @@ def traffic_of(
     """What all kernels move, over which levels, at which rates."""
     resident = by_engine(placement, work, lambda engine, _: limits.of(engine).resident_share)
     bandwidth = by_engine(placement, work, lambda engine, _: limits.of(engine).bandwidth.value)
+    streaming = by_class(placement, work, lambda engine, _, kind: limits.of(engine).streaming_of(kind))
     exposed = by_class(placement, work, lambda engine, _, kind: limits.of(engine).cache_exposed_of(kind))
     shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
 
@@ -139,7 +143,7 @@ def traffic_of(
         return with_blocks_bytes(found, work, limits, placement)
 
     moving = flows(apart=by_blocks)
-    return Traffic(moving, rates_of(parts, limits, bandwidth), shown, lambda: flows(apart=True))
+    return Traffic(moving, rates_of(parts, limits, bandwidth, streaming), shown, lambda: flows(apart=True))
 
 
 def cost_table(
@@ -155,33 +159,60 @@ def cost_table(
     `crossed` what the links between them carry, `traffic` what stands in for the bytes that the kernels move.
     """
     parts = parts or (Part(machine, work),)
-
-    def of_runtime(number: Callable[[Profile], Number]) -> Number:
-        return by_engine(placement, work, lambda engine, _: number(limits.of(engine)))
-
-    theta, by_blocks = of_runtime(lambda p: p.overlap.value), works_by_blocks(limits, placement)
+    theta = by_engine(placement, work, lambda engine, _: limits.of(engine).overlap.value)
     traffic = traffic or traffic_of(work, machine, limits, placement, parts)
-    moving, rates, shown = traffic.moving, traffic.rates, traffic.shown
-    times = memory_times(moving, rates, shown)
+    times = Times(traffic.moving, traffic.rates, traffic.shown)
     crossing = link_s(crossed, machine, limits, placement)
     return CostTable(
         work,
-        None if by_blocks or boundary_home(machine) is not None else work.alike,
+        _alike(work, machine, limits, placement),
         machine,
         placement,
         compute_s=_compute_s(work, machine, limits, placement),
         memory_s=times.combined_s(theta),
-        overhead_s=work.launches * of_runtime(lambda p: p.kernel_overhead.seconds(machine.clock_hz)),
+        overhead_s=_overhead_s(work, machine, limits, placement),
         overlap=theta,
-        asynchronous=np.array([limits.of(engine).asynchronous for engine in placement], np.bool_),
-        moving=moving,
+        asynchronous=_asynchronous(limits, placement),
+        moving=traffic.moving,
         times=times,
-        streams=lambda: streamed(parts, traffic.apart(), rates, shown, theta),
+        streams=_streams(parts, traffic, theta),
         tiles=fewest_tiles(work, machine),
         transfer_s=reduce(np.add, crossing.values(), switch_s(machine, limits, placement)),
         crossing_s=crossing,
         crossed=crossed,
     )
+
+
+def _overhead_s(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
+    """Launches of every kernel, each as long as the runtime takes on its engine."""
+    return work.launches * by_engine(
+        placement, work, lambda engine, _: limits.of(engine).kernel_overhead.seconds(machine.clock_hz)
+    )
+
+
+def _alike(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Alike | None:
+    """Which kernels cost the same; None where the images that they work on tell them apart."""
+    by_images = works_by_blocks(limits, placement) or boundary_home(machine) is not None
+    return None if by_images else work.alike
+
+
+def _streams(parts: Sequence[Part], traffic: Traffic, theta: Number) -> "Callable[[], Streamed]":
+    """What finds the weights from outside the chip; loaded only for a policy that asks."""
+
+    def streams() -> "Streamed":
+        from simulator.cost.streams import streamed
+
+        return streamed(parts, traffic.apart(), traffic.rates, traffic.shown, theta)
+
+    return streams
+
+
+def _asynchronous(limits: Limits, placement: tuple[EngineParams, ...]) -> NDArray[np.bool_]:
+    """Whether the launch of each kernel hides behind a busy device."""
+    found = {limits.of(engine).asynchronous for engine in engines_of(placement).values()}
+    if len(found) == 1:
+        return np.full(len(placement), found.pop(), np.bool_)
+    return np.array([limits.of(engine).asynchronous for engine in placement], np.bool_)
 
 
 def _compute_s(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:

@@ -16,6 +16,7 @@ Array = NDArray[np.float64]
 TILES = ((256, 128), (128, 256), (128, 128), (128, 64), (64, 128), (64, 64), (128, 32), (32, 128), (64, 16), (16, 64))
 ATTENTION_BLOCK = 64.0  # queries and keys of fused attention come in blocks of it
 SPLITS = (1, 2, 4, 8, 16, 32)  # ways of cutting k, each with its own partial result
+GROUP_WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128)  # channels of a group that libraries have kernels of grouped convolutions for
 LOAD_BYTES = 16.0  # of the widest load instruction: rows of other multiples come in smaller pieces
 
 

@@ -6,12 +6,12 @@ engine. What these still hold from its last use does not cross what lies behind 
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.limits import Limits
+from simulator.cost.missed import all_missed
 from simulator.cost.tiling import Dataflow, compulsory_words, dataflows, flash_attention_words, gemm_words
 from simulator.machine.figures import Number
 from simulator.machine.params import Machine, MemoryParams
@@ -21,8 +21,6 @@ from simulator.workload import Footprint, WorkTable
 
 Array = NDArray[np.float64]
 Moved = Mapping[str, tuple[Array, Array]]  # memory id → bytes read, bytes written, each (..., n_kernels)
-_ROOMY = 1e29  # bytes: room for all but rows that no run touches twice
-_LARGE = 4_000_000  # entries of a table of distances by kernels: beyond it, one machine after another
 _TILED = CONVOLUTIONS | {Kind.GEMM, Kind.BATCHED_GEMM}
 
 
@@ -47,46 +45,6 @@ class Flow:
         """The flow if nothing came from the memories `outside`."""
         pairs = zip(self.levels, self.crossing, strict=True)
         return replace(self, crossing=tuple(np.zeros_like(c) if level.id in outside else c for level, c in pairs))
-
-
-@dataclass(frozen=True)
-class Times:
-    """How long flows keep the levels busy. `per_byte` are seconds for a byte read and written, by level, that show."""
-
-    flows: tuple[Flow, ...]
-    per_byte: Mapping[str, tuple[Number, Number]]
-
-    @cached_property
-    def by_level(self) -> Mapping[str, Array]:
-        """Seconds of every kernel on each level while data crosses it."""
-        found: dict[str, Array] = {}
-        for flow in self.flows:
-            for level, crossing in zip(flow.levels, flow.crossing, strict=True):
-                seconds = np.asarray(crossing * self.per_byte[level.id][flow.written])
-                found[level.id] = found[level.id] + seconds if level.id in found else seconds
-        return found
-
-    @property
-    def one_after_another_s(self) -> Array:
-        """Every byte takes the time of the level that has it: Σ crossing · (seconds a byte − those of the level before)."""
-        total: Array | float = 0.0
-        for flow in self.flows:
-            before: Number = 0.0
-            for level, crossing in zip(flow.levels, flow.crossing, strict=True):
-                own = self.per_byte[level.id][flow.written]
-                total = total + crossing * (own - before)
-                before = own
-        return np.asarray(total)
-
-    def combined_s(self, theta: Number) -> Array:
-        """All levels together: the longest + (1 − θ) · what all add one after the other beyond it."""
-        if isinstance(theta, float) and theta == 1.0:
-            return reduce(np.maximum, self.by_level.values())
-        together = self.one_after_another_s
-        if isinstance(theta, float) and theta == 0.0 and all(m.is_staging for f in self.flows for m in f.levels[:-1]):
-            return together  # the time of a byte grows outward, so that no level takes longer than all
-        longest = reduce(np.maximum, self.by_level.values())
-        return np.asarray(longest + (1.0 - theta) * (np.maximum(together, longest) - longest))
 
 
 def home_bytes(work: WorkTable, machine: Machine) -> Moved:
@@ -166,58 +124,18 @@ def path(machine: Machine, *, weights: bool) -> tuple[MemoryParams, ...]:
 def _crossing(
     count: int, touches: Touches, levels: tuple[MemoryParams, ...], placed: Mapping[str, Number], resident_share: Number
 ) -> tuple[Array, ...]:
-    """Bytes that cross each level: those that no level further in holds, LRU levels including one another."""
-    distances, which = touches.distances
-    share: Number = resident_share
-    if isinstance(share, np.ndarray):  # engines differ: each touch has the share of its own
-        distances, which, share = touches.distance_bytes, np.arange(len(touches.bytes)), share[touches.kernel]
-    missed: Array = np.ones(len(distances))
+    """Bytes that cross each level: those that no level further in holds."""
+    missed = all_missed(count, touches, levels, resident_share)
     outside: Number = 1.0
     result = []
     for level in levels:
-        crossing = _by_kernel(count, touches, missed, which)
+        crossing = missed.by_kernel()
         result.append(crossing if isinstance(outside, float) and outside == 1.0 else crossing * outside)
         if level.id in placed:
             outside = outside - placed[level.id]
         elif level is not levels[-1]:
-            missed = np.minimum(missed, 1.0 - held_share(distances, level, share))
+            missed = missed.behind(level)
     return tuple(result)
-
-
-def held_share(distance_bytes: Array, level: MemoryParams, resident_share: Number) -> Array:
-    """Share of a tensor that a level still has after `distance_bytes` of other data have passed.
-
-    Software that manages a scratchpad keeps capacity / distance of everything. A cache drops what is oldest: all of it
-    at 1.5 times its room, none below half, for sets fill unevenly and code of several threads does not run in step.
-    """
-    room = np.minimum(level.capacity_bytes, _ROOMY) * resident_share
-    if level.kind == "cache":
-        return np.minimum(np.maximum(1.5 - distance_bytes / np.maximum(room, 1e-30), 0.0), 1.0)
-    return np.minimum(room / np.maximum(distance_bytes, 1e-30), 1.0)
-
-
-def _by_kernel(count: int, touches: Touches, missed: Array, which: NDArray[np.intp]) -> Array:
-    """Bytes of every kernel, each times the share of it that is missed: `missed[..., which]` for the touches.
-
-    They add up from the longest distance to the shortest, one by one, however many machines there are: so one and many
-    agree in every bit. Most distances are missed, or held, by all machines alike; those cost nothing.
-    """
-    if missed.ndim == 1:
-        return np.asarray(np.bincount(touches.kernel, touches.bytes * missed[which], minlength=count), np.float64)
-    if which is not touches.distances[1] or missed.shape[-1] * count > _LARGE:
-        rows = [_by_kernel(count, touches, row, which) for row in missed.reshape(-1, missed.shape[-1])]
-        return np.array(rows).reshape(*missed.shape[:-1], count)
-    table = touches.by_distance
-    whole, none = (missed == 1.0).all(axis=0), (missed == 0.0).all(axis=0)
-    first = int(np.argmin(whole)) if not whole.all() else len(whole)
-    result = np.zeros((*missed.shape[:-1], count))
-    result[..., : table.shape[1]] = touches.longest_first[first]
-    for place in range(first, len(whole)):
-        if not none[place]:
-            kernels = np.flatnonzero(table[place])
-            here = slice(0, table.shape[1]) if 4 * len(kernels) > count else kernels
-            result[..., here] += missed[..., place : place + 1] * table[place, here]
-    return result
 
 
 def _reread(work: WorkTable, machine: Machine) -> Flow:
@@ -248,10 +166,9 @@ def reread_bytes(work: WorkTable, capacity_bytes: Number) -> Array:
     m, n, k, groups = work.gemm.T
     whole = compulsory_words(m, n, k, groups, work.input_words) * work.element_bytes
     large = np.flatnonzero(whole > np.min(capacity_bytes))
-    shape = np.shape(capacity_bytes)[:-1]
-    result = np.zeros((*shape, len(work)))
     if not len(large):
-        return result
+        return np.zeros(len(work))
+    result = np.zeros((*np.shape(capacity_bytes)[:-1], len(work)))
     rows = (m[large], n[large], k[large], groups[large])
     words = capacity_bytes / work.element_bytes[large]
     image = work.input_words[large]
@@ -272,7 +189,7 @@ def tiles_of(work: WorkTable, row: int, capacity_bytes: Number) -> Dataflow:
     return min(found, key=lambda flow: float(np.min(flow.words)))
 
 
-# ---- time -------------------------------------------------------------------------------------------------------------
+# ---- rates ------------------------------------------------------------------------------------------------------------
 
 
 def moved_bytes(found: Sequence[Flow], count: int) -> Moved:
@@ -287,23 +204,17 @@ def moved_bytes(found: Sequence[Flow], count: int) -> Moved:
     return {level: (sums.get((level, False), zero), sums.get((level, True), zero)) for level in levels}
 
 
-def memory_times(found: Sequence[Flow], rates: Mapping[str, tuple[Number, Number]], shown: Mapping[str, Number]) -> Times:
-    """The times of flows: a level takes its bytes over the rate that is reached, times the share of it that shows.
-
-    `rates` are B/s read and written by level, `shown` the share of a level's time that does not hide behind arithmetic.
-    """
-    per_byte = {level: (shown[level] / read, shown[level] / written) for level, (read, written) in rates.items()}
-    return Times(tuple(found), per_byte)
-
-
-def achieved_rates(machine: Machine, limits: Limits, bandwidth_share: Number) -> dict[str, tuple[Number, Number]]:
-    """B/s read and written that each level reaches: its own measured share, else the runtime's.
+def achieved_rates(
+    machine: Machine, limits: Limits, bandwidth_share: Number, streaming: Number
+) -> dict[str, tuple[Number, Number]]:
+    """B/s read and written that each level reaches: its own measured share, else the runtime's; `streaming` of that.
 
     A level that others are read through is at least as fast as they are.
     """
     result: dict[str, tuple[Number, Number]] = {}
     for memory in machine.memories:
         share = bandwidth_share if memory.achieved is None or not limits.measured else memory.achieved
+        share = share * streaming
         result[memory.id] = (memory.read_bytes_per_s * share, memory.write_bytes_per_s * share)
     for weights in (True, False):
         levels = path(machine, weights=weights)

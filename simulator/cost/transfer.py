@@ -15,7 +15,7 @@ from simulator.cost.limits import Limits
 from simulator.graph.graph import Graph
 from simulator.kernels.operators import view_source
 from simulator.kernels.types import Kernel
-from simulator.machine.params import EngineParams, Machine
+from simulator.machine.params import EngineParams, Machine, engines_of
 from simulator.workload import Column
 
 Array = NDArray[np.float64]
@@ -70,7 +70,7 @@ def crossings(
     graph: Graph, kernels: Sequence[Kernel], machine: Machine, placement: tuple[EngineParams, ...]
 ) -> Mapping[str, Crossings]:
     """What crosses each link, by its id; nothing where no engine is behind one."""
-    links = {e.id: link.id if (link := machine.link_of(e)) else None for e in {e.id: e for e in placement}.values()}
+    links = {e.id: link.id if (link := machine.link_of(e)) else None for e in engines_of(placement).values()}
     if not any(links.values()):
         return {}
     tally = _Tally(len(kernels))
@@ -97,6 +97,8 @@ def _times(graph: Graph, kernels: Sequence[Kernel], maker: Mapping[str, int], na
 
 def switch_s(machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
     """Seconds that each kernel waits because another engine ran before it."""
+    if len(engines_of(placement)) < 2:
+        return np.zeros(len(placement))
     profiles = [limits.of(engine) for engine in placement]
     before = (placement[0], *placement[:-1]) if placement else ()
     switched = [one.id != other.id for one, other in zip(before, placement, strict=True)]
@@ -108,9 +110,10 @@ def link_s(
     crossed: Mapping[str, Crossings], machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]
 ) -> Mapping[str, Array]:
     """Seconds on each link before (or, for outputs, after) each kernel: a latency for every tensor, and bytes."""
-    profiles = [limits.of(engine) for engine in placement]
+    if not crossed:
+        return {}
     result: dict[str, Array] = {}
-    runtime_share = np.array([p.bandwidth.value for p in profiles], np.float64)
+    runtime_share = np.array([limits.of(engine).bandwidth.value for engine in placement], np.float64)
     for link in machine.memories:
         if link.id in crossed:
             found = crossed[link.id]

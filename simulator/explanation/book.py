@@ -68,11 +68,16 @@ class Book:
         return self.of_machine("clock", path, engine.clock, "Hz") if engine.clock else None
 
     def sustained(self, engine: Engine) -> list[Expression]:
-        """The share of its clock that an engine keeps, where that is less than all."""
-        clock = self.clock(engine)
-        if engine.sustained_clock is None or clock is None:
-            return []
-        return [self.of_machine("sustained clock", f"engines.{engine.id}.sustained_clock", engine.sustained_clock, "Hz") / clock]
+        """The shares of its peak that an engine keeps under load, where they are less than all: of its clock, and of its units
+        if the runtime splits work evenly over unlike ones.
+        """
+        clock, profile, path = self.clock(engine), self.runtime.profile(engine.kind), f"engines.{engine.id}"
+        found: list[Expression] = []
+        if engine.sustained_clock is not None and clock is not None:
+            found.append(self.of_machine("sustained clock", f"{path}.sustained_clock", engine.sustained_clock, "Hz") / clock)
+        if engine.even_split is not None and profile is not None and profile.static_split:
+            found.append(self.of_machine("even split", f"{path}.even_split", engine.even_split))
+        return found
 
     def peak(self, engine: Engine, native: str) -> Expression:
         """MACs per second in an element type that the engine has."""

@@ -17,11 +17,12 @@ def operators_of(scene: Scene) -> tuple[OperatorWork, ...]:
     """What each operator of the kernel counts."""
     graph = scene.setting.prepared.graph
     found = []
-    for index in scene.kernel.ops:
+    for index in (*scene.kernel.ops, *scene.kernel.recomputed):
         op = graph.ops[index]
         work, repeat = work_of(graph, op), op.repeat
         vector = scene.kernel.folded.get(index, work.vector_ops)
         notes = [f"runs {repeat} ×"] if repeat > 1 else []
+        notes += ["computed again"] if index in scene.kernel.recomputed else []
         notes += ["folded into the weights: a bias is left"] if index in scene.kernel.folded else []
         found.append(
             OperatorWork(op.name, op.op_type, work.macs * repeat, vector * repeat, work.special_ops * repeat, ", ".join(notes))
@@ -96,8 +97,9 @@ def _mac_rate(scene: Scene) -> Expression:
     efficiency = book.by_kind(
         "efficiency", scene.engine, "efficiency", {str(k): f for k, f in profile.efficiency.items()}, scene.kind
     )
-    shares = [*book.sustained(spec), efficiency]
-    kept = shares[0] if len(shares) == 1 else shares[0] * shares[1]
+    kept: Expression = efficiency
+    for share in reversed(book.sustained(spec)):
+        kept = share * kept
     peak = book.peak(spec, scene.native)
     if Kind(scene.kind) in profile.on_vector:
         return least(book.vector(spec, scene.engine, scene.rate), peak) * kept

@@ -7,7 +7,7 @@ import numpy as np
 
 from simulator.cost import tensor_core
 from simulator.cost.compute import filled_share
-from simulator.cost.geometry import aligned_share, systolic_cycles
+from simulator.cost.geometry import kernel_share, systolic_cycles
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, whole
 from simulator.explanation.scene import Scene
 from simulator.explanation.terms import Term, term
@@ -110,16 +110,17 @@ def _tiles(scene: Scene) -> tuple[tuple[Term, ...], Expression | None, str]:
     spent = units * Quantity("waves", blocks.value) * tm * tn * Quantity("depth", depth.value) * relative
     note = f"useful MACs over those of all waves; cost: time per MAC of this tile over that of the best one{note}"
     share = least(_ONE, m * n * k * groups / spent)
-    misaligned = _misaligned(scene)
-    return (blocks, depth), share if misaligned is None else share * misaligned, note
+    lost = _without_kernel(scene)
+    return (blocks, depth), share if lost is None else share * lost, note
 
 
-def _misaligned(scene: Scene) -> Quantity | None:
-    """What rows that no load instruction fits leave of the rate; None where they fit."""
-    figure = scene.profile.misaligned
-    if figure is None or scene.own(np.asarray(aligned_share(scene.work, scene.profile))) == 1.0:
+def _without_kernel(scene: Scene) -> Quantity | None:
+    """What is left of the rate where the library has no kernel for the shape; None where it has one."""
+    name = "odd_groups" if Kind(scene.kind) is Kind.GROUPED_CONV else "misaligned"
+    figure = getattr(scene.profile, name)
+    if figure is None or scene.own(np.asarray(kernel_share(scene.work, scene.profile))) == 1.0:
         return None
-    return scene.book.of_profile("misaligned", scene.engine, "misaligned", figure)
+    return scene.book.of_profile(name.replace("_", " "), scene.engine, name, figure)
 
 
 _FOLDS: Final = {

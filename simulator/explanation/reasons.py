@@ -38,6 +38,7 @@ class Case:
     policy: str
     least_moved: bool = False
     links_free: bool = False
+    once: bool = False
 
     @classmethod
     def of(cls, est: Estimate) -> "Case":
@@ -65,7 +66,7 @@ class Case:
 
     def latency_s(self) -> float:
         """What the estimator makes of it."""
-        setting = setting_of(self.model, self.hardware, self.runtime, self.precision)
+        setting = setting_of(self.model, self.hardware, self.runtime, self.precision, once=self.once)
         if self.links_free:
             setting = replace(setting, crossed={})
         traffic = _least(setting) if self.least_moved else None
@@ -126,6 +127,10 @@ WHAT_IFS: Final[tuple[WhatIf, ...]] = (
         "instructions", "instructions beside the arithmetic", "if loads, loop ends and scaling cost nothing",
         lambda c: c.with_profiles(instructions={}, output_instructions={}, by_type={}),
     ),
+    WhatIf(
+        "split", "the even split", "if each unit took as much work as it can do",
+        lambda c: c.with_profiles(static_split=False),
+    ),
     WhatIf("clock", "the sustained clock", "at the highest clock all the time", lambda c: c.with_engines(sustained_clock=None)),
     WhatIf("launch", "launches of kernels", "if they cost nothing", lambda c: c.with_profiles(kernel_overhead=_NOTHING)),
     WhatIf(
@@ -141,7 +146,7 @@ WHAT_IFS: Final[tuple[WhatIf, ...]] = (
     ),
     WhatIf(
         "fusion", "operators that are kernels of their own", "with everything fused that any runtime fuses",
-        lambda c: c.with_runtime(fusion=EVERY_FUSION),
+        lambda c: replace(c.with_runtime(fusion=EVERY_FUSION), once=True),
     ),
     WhatIf(
         "traffic", "data that moves more than once", "if nothing were read again and caches held all they can",

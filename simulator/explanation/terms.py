@@ -62,7 +62,9 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class OperatorWork:
-    """What one operator of a kernel counts, as often as it repeats; `note` where that is less than it would count alone."""
+    """What one operator of a kernel counts, as often as it repeats; `note` where that is less than it would count alone, or
+    counts elsewhere too.
+    """
 
     name: str
     op_type: str

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.boundary import boundary_home
+from simulator.cost.missed import held_share
 from simulator.cost.parts import Part
-from simulator.cost.traffic import Flow, held_share, memory_times, path, placed_shares
+from simulator.cost.times import Times
+from simulator.cost.traffic import Flow, path, placed_shares
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
 from simulator.explanation.scene import Scene
 from simulator.explanation.terms import Operand, Section, Term, term
@@ -17,6 +19,7 @@ from simulator.explanation.tiles import READ_AGAIN, again_terms
 from simulator.machine.geometry import BlockNpu
 from simulator.machine.params import MemoryParams
 from simulator.machine.spec import Memory
+from simulator.ops.work import Kind
 from simulator.reuse import GATHERED, ROLES, Touch, touches_of
 
 Array = NDArray[np.float64]
@@ -289,8 +292,13 @@ def _own_rate(scene: Scene, level: MemoryParams, way: int) -> Expression:
     clock = book.of_machine("clock", f"{base}.clock", memory.clock, "Hz") if memory.clock else None
     bandwidth = book.rate("bandwidth", f"{base}.{field}", figure, clock, "B/s")
     if memory.achieved is not None and scene.setting.limits.measured:
-        return bandwidth * book.of_machine("achieved", f"{base}.achieved", memory.achieved)
-    return bandwidth * book.of_profile("achieved", scene.engine, "bandwidth", scene.profile.bandwidth)
+        reached = bandwidth * book.of_machine("achieved", f"{base}.achieved", memory.achieved)
+    else:
+        reached = bandwidth * book.of_profile("achieved", scene.engine, "bandwidth", scene.profile.bandwidth)
+    if scene.profile.streaming_of(Kind(scene.kind)) == 1.0:
+        return reached
+    table = {str(k): f for k, f in scene.profile.streaming.items()}
+    return reached * book.by_kind("streaming", scene.engine, "streaming", table, scene.kind)
 
 
 def _per_rate(scene: Scene, level: MemoryParams, read: float, written: float) -> Expression:
@@ -326,7 +334,7 @@ def _combined(scene: Scene, seconds: Mapping[str, float]) -> list[Term]:
     """The longest level, and (1 − θ) of what the others add where each byte counts at the level that has it."""
     value = scene.own(scene.est.cost.memory_s)
     busy = {level: s for level, s in seconds.items() if s}
-    times = memory_times(scene.traffic.moving, scene.traffic.rates, scene.traffic.shown)
+    times = Times(scene.traffic.moving, scene.traffic.rates, scene.traffic.shown)
     longest = [Quantity(level, s, "s") for level, s in busy.items()]
     if len(busy) < 2:
         return [term("memory_s", "memory", "s", sum_of(longest), value)]

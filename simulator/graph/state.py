@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from simulator.graph.types import Op, TensorSpec
+from simulator.graph.types import Op, Role, TensorSpec
 
 _LEAST_RANK = 3  # batch, tokens, width
 
@@ -23,6 +23,11 @@ def grown_cache(
     if past not in inputs or shape is None or len(shape) < _LEAST_RANK:
         return None
     return past, present
+
+
+def is_append(op: Op, tensors: Mapping[str, TensorSpec]) -> bool:
+    """Whether the operator makes a cache longer; of its two inputs the first is what was kept."""
+    return op.op_type == "Concat" and tensors[op.outputs[0]].role is Role.STATE
 
 
 def _adds_nothing(op: Op, tensors: Mapping[str, TensorSpec]) -> bool:

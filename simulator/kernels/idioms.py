@@ -6,7 +6,7 @@ where the runtime has one. Views (reshape, squeeze) between them do not matter, 
 different exporters end in the same kernels. To add one, decorate a function that looks around its anchor.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ from simulator.ops.work import Kind
 
 _POINTWISE = frozenset({Kind.POINTWISE, Kind.CAST})
 WHOLE_IMAGE = frozenset({"GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceMax"})  # as pools
+_ATTENTION_RANK = 4
 _MAX_OPERATORS = 32  # larger regions are not one function any more
 
 
@@ -116,13 +117,29 @@ def _as_reduction(op: Op, kind: Kind) -> Kind:
 
 @idiom("attention", "Softmax")
 def attention(around: Neighbourhood, anchor: int) -> Idiom | None:
-    """MatMul → scale, mask → Softmax → MatMul, all on activations: scores that need not be written out."""
+    """MatMul → scale, mask → Softmax → MatMul, all on activations: scores that need not be written out.
+
+    Libraries have it for queries of batch, heads, tokens and width; with more dimensions the scores go through memory.
+    """
+    return _attention(around, anchor, lambda rank: rank <= _ATTENTION_RANK)
+
+
+@idiom("attention_of_any_rank", "Softmax")
+def attention_of_any_rank(around: Neighbourhood, anchor: int) -> Idiom | None:
+    """The same for queries of five dimensions and more, which a compiler could join."""
+    return _attention(around, anchor, lambda rank: rank > _ATTENTION_RANK)
+
+
+def _attention(around: Neighbourhood, anchor: int, has_kernel: Callable[[int], bool]) -> Idiom | None:
     before = _back_to_product(around, anchor)
     after = _on_to_product(around, anchor)
     if before is None or after is None:
         return None
     region = frozenset({*before, anchor, *after})
     last = max(after)
+    tensors = around.graph.tensors
+    if not has_kernel(max(tensors[n].rank for i in region for n in around.graph.ops[i].outputs)):
+        return None
     return Idiom("attention", Kind.ATTENTION, region) if around.stays_inside(region, last) else None
 
 
@@ -162,6 +179,54 @@ def _on_to_product(around: Neighbourhood, index: int) -> set[int] | None:
             else:
                 return None
     return None if product is None else region | {product}
+
+
+@idiom("upcast_norm", "ReduceMean")
+def upcast_norm(around: Neighbourhood, anchor: int) -> Idiom | None:
+    """A norm in a wider type, with the casts to it and back and the gain behind them (RMSNorm of language models)."""
+    inner = normalization(around, anchor)
+    if inner is None:
+        return None
+    before = _only({f for i in inner.ops for f in around.feeds(i)} - inner.ops)
+    last = _only(around.readers(max(inner.ops)))
+    if before is None or last is None or not _widens(around, before) or not around.is_type(last, "Cast"):
+        return None
+    region = inner.ops | {before, last}
+    while _continues(around, last, None) and (scaled := _only(around.readers(last))) is not None:
+        last = scaled
+        region |= {last}
+    return Idiom("upcast_norm", Kind.NORM, region) if around.stays_inside(region, last) else None
+
+
+def _only(found: Collection[int | None] | None) -> int | None:
+    """The one operator that was found; None where there are more, or none."""
+    return next(iter(found)) if found and len(found) == 1 else None
+
+
+def _widens(around: Neighbourhood, index: int) -> bool:
+    """Whether it casts to a type of more bits."""
+    op, tensors = around.graph.ops[index], around.graph.tensors
+    return op.op_type == "Cast" and tensors[op.outputs[0]].dtype.bits > tensors[op.inputs[0]].dtype.bits
+
+
+@idiom("rotary", "Neg")
+def rotary(around: Neighbourhood, anchor: int) -> Idiom | None:
+    """Positions turned into queries or keys: x · cos + (−x₂, x₁) · sin, x₁ and x₂ the halves of x (Su et al. 2021)."""
+    chain = [anchor]
+    for op_type in ("Concat", "Mul", "Add"):
+        reader = _only(around.readers(chain[-1]))
+        if reader is None or not around.is_type(reader, op_type):
+            return None
+        chain.append(reader)
+    _, turned, scaled, total = chain
+    halves = {f for f in (*around.feeds(anchor), *around.feeds(turned)) if f is not None} - {anchor}
+    straight = _only([f for f in around.feeds(total) if f != scaled])
+    source = _only({f for half in halves for f in around.feeds(half)})
+    if straight is None or source is None or not around.is_type(straight, "Mul"):
+        return None
+    region = frozenset({*halves, *chain, straight})
+    cuts = all(around.is_type(half, "Slice", "Split") for half in halves) and source in around.feeds(straight)
+    return Idiom("rotary", Kind.POINTWISE, region) if cuts and around.stays_inside(region, total) else None
 
 
 @idiom("normalization", "ReduceMean", "ReduceL2", "InstanceNormalization", "GlobalAveragePool")

@@ -7,15 +7,18 @@ convex, acyclic, and every operator has exactly one home.
 """
 
 import heapq
+import math
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Final
 
 from simulator.errors import HardwareError, did_you_mean
 from simulator.graph.graph import Graph
+from simulator.graph.state import is_append
 from simulator.graph.types import Op, Role, TensorSpec
 from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
 from simulator.kernels.operators import kind_of, rate_of, work_of
+from simulator.kernels.recompute import Recomputation
 from simulator.kernels.rules import ELEMENTWISE, FUSION_RULES, GENERATED
 from simulator.kernels.support import is_rounding
 from simulator.kernels.types import Kernel
@@ -40,9 +43,9 @@ class Partitioner:
         self.rules = [FUSION_RULES[name] for name in fusion if name in FUSION_RULES]
         self.apart = [None if is_rounding(op) else frozenset(names) for op, names in zip(graph.ops, apart, strict=bool(apart))]
         idioms = find_idioms(graph, self.kinds, fusion)
-        self.merge = "merge" in fusion
+        self._merges = "merge" in fusion
         if "concat" in fusion:
-            small = [_is_small_concat(op) for op in graph.ops]
+            small = [_is_small_concat(op) and kind is Kind.COPY for op, kind in zip(graph.ops, self.kinds, strict=True)]
             self.kinds = [Kind.POINTWISE if few else kind for few, kind in zip(small, self.kinds, strict=True)]
         self.idioms = {i: idiom for i, idiom in idioms.items() if self._on_one_engine(idiom.ops)}
         for index, found in self.idioms.items():
@@ -59,8 +62,16 @@ class Partitioner:
         self.views: list[list[int]] = []  # for each kernel, the views of its tensors
         self.folded: dict[int, int] = {}  # batch norms in the weights → vector operations left
         self.looks = Views(graph, self.kinds, fusion)
+        growing = (op for op in graph.ops if "append" in fusion and is_append(op, graph.tensors))
+        self.grown = {op.outputs[0]: (op.inputs[0], op.inputs[1]) for op in growing}  # caches → what was kept, what is new
+        self.again: dict[int, set[int]] = {}  # kernel → operators at home elsewhere that it computes again
+        self.unstored: set[str] = set()  # what is computed again wherever it is read
         for index in range(len(graph.ops)):
             self._place(index)
+        if "recompute" in fusion:
+            written = [spec for members in self.members for spec in _writes(self, members)]
+            decided = Recomputation(self, written)
+            self.again, self.unstored = decided.again, {spec.name for spec in written} - decided.stored
 
     # ---- what rules ask ------------------------------------------------------------------------------------------
 
@@ -116,6 +127,18 @@ class Partitioner:
         kernels = {self.kernel_of(feed) for feed in self.feeds_from(index)}
         return sorted(kernels, key=lambda k: self.members[k][-1], reverse=True)
 
+    def data_of(self, index: int) -> list[str]:
+        """Tensors whose bytes an operator reads, looking through views."""
+        return [self.root(name) for i, name in enumerate(self.graph.ops[index].inputs) if name and _is_read(self, index, i)]
+
+    def read_bytes(self, ops: Iterable[int], again: Iterable[int] = ()) -> int:
+        """Bytes that a kernel of these operators reads, some of which are at home elsewhere and computed `again`."""
+        return sum(spec.size_bytes for part in _reads(self, sorted(ops), sorted(again)) for spec in part)
+
+    def runs_beside(self, kernel: int, other: int) -> bool:
+        """Whether two kernels run equally often, and on the same engines."""
+        return self._fits(self.members[other][0], kernel) and self._on_one_engine((*self.members[kernel], *self.members[other]))
+
     def is_only_reader(self, index: int, producer: int) -> bool:
         """Whether nothing else reads what operator `producer` makes, views of it included."""
         return all(self.looks.readers(n) <= {index} for n in self.graph.ops[producer].outputs if n)
@@ -152,7 +175,7 @@ class Partitioner:
             self.views.append([])
         self._join(index, kernel)
         self.source.update(dict.fromkeys(self.looks.seen_through(index), op.inputs[0] if op.inputs else ""))
-        if self.merge:
+        if self._merges:
             self._merge_producers(index, kernel)
 
     def _merge_producers(self, index: int, kernel: int) -> None:
@@ -164,9 +187,9 @@ class Partitioner:
             alike = all(self.elements(f) == self.elements(index) for f in feeds)
             between = self.waits_for[kernel] - {other}
             if alike and self._fits(index, other) and not any(self._waits(k, other) for k in between):
-                self._merge(other, kernel)
+                self.merge(other, kernel)
 
-    def _merge(self, gone: int, kernel: int) -> None:
+    def merge(self, gone: int, kernel: int) -> None:
         """Make one kernel part of another."""
         for index in (*self.members[gone], *self.views[gone]):
             self.home[index] = kernel
@@ -281,7 +304,7 @@ class Partitioner:
 
 
 # all that any runtime fuses: what the bound is reckoned with
-EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views", "views", "free_casts", "merge")
+EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views", "views", "free_casts", "merge", "recompute", "append")
 
 
 def _is_small_concat(op: Op) -> bool:
@@ -312,31 +335,60 @@ def _kernel(state: Partitioner, number: int) -> Kernel:
     members = state.members[number]
     main = max(members, key=lambda i: (state.works[i].macs, state.works[i].flops, -i))
     op = state.graph.ops[main]
-    inputs, weights = _reads(state, members)
+    again = tuple(sorted(state.again.get(number, ())))
+    inputs, weights = _reads(state, members, again)
     outputs = _writes(state, members)
     idiom = state.idioms.get(main)
     kind = idiom.kind if idiom is not None and idiom.kind is not Kind.POINTWISE else state.kinds[main]
     rate = _mac_rate(state, main) if kind in MAC_KINDS else _vector_rate(state, main, outputs)
     folded = {i: state.folded[i] for i in members if i in state.folded}
-    return Kernel(op.name, kind, tuple(members), main, rate, inputs, weights, outputs, tuple(state.views[number]), folded)
+    views = tuple(state.views[number])
+    return Kernel(op.name, kind, tuple(members), main, rate, inputs, weights, outputs, views, folded, again)
 
 
-def _reads(state: Partitioner, members: list[int]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+def _reads(
+    state: Partitioner, members: Sequence[int], again: Sequence[int] = ()
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Activations and weights that enter the kernel; a view counts as the tensor it looks at, as far as it looks."""
-    inside = {n for i in members for n in state.graph.ops[i].outputs}
+    needed = _needed(state, members, again)
+    inside = {n for i in needed for n in state.graph.ops[i].outputs}
     parts: dict[str, dict[str, int]] = {}  # tensor → what is read of it under which name → elements
-    for index in members:
+    for index, share in needed.items():
         for position, name in enumerate(state.graph.ops[index].inputs):
             if not name or not _is_read(state, index, position):
                 continue
-            root = state.root(name)
-            if root not in inside:
-                read = parts.setdefault(root, {})
-                read[name] = max(read.get(name, 0), _elements_read(state, index, position, name))
+            for root, elements in _sources(state, index, position, name):
+                if root not in inside:
+                    read = parts.setdefault(root, {})
+                    read[name] = max(read.get(name, 0), math.ceil(elements * share))
             for scale in state.scales_of(name):
                 parts.setdefault(scale, {})[scale] = state.graph.tensors[scale].elements
     specs = [_part(state.graph.tensors[root], sum(read.values())) for root, read in parts.items()]
     return tuple(t for t in specs if t.role is not Role.WEIGHT), tuple(t for t in specs if t.role is Role.WEIGHT)
+
+
+def _needed(state: Partitioner, members: Sequence[int], again: Sequence[int]) -> dict[int, float]:
+    """Share of its result for which each operator of a kernel reads: all, but of what it computes again what it looks at."""
+    needed = dict.fromkeys((*members, *again), 1.0)
+    for index in sorted(again, reverse=True):
+        (made,) = state.graph.ops[index].outputs
+        looks: dict[str, float] = {}
+        for reader, share in needed.items():
+            for name in state.graph.ops[reader].inputs:
+                if name and state.root(name) == made:
+                    looks[name] = max(looks.get(name, 0.0), state.graph.tensors[name].elements * share)
+        needed[index] = min(1.0, sum(looks.values()) / max(state.graph.tensors[made].elements, 1))
+    return needed
+
+
+def _sources(state: Partitioner, index: int, position: int, name: str) -> list[tuple[str, int]]:
+    """Tensors whose bytes an input is, with the elements read of each: of a cache that grew, what was kept and what is new."""
+    root, elements = state.root(name), _elements_read(state, index, position, name)
+    if root not in state.grown:
+        return [(root, elements)]
+    past, new = state.grown[root]
+    fresh = state.graph.tensors[new].elements
+    return [(state.root(past), min(elements, state.graph.tensors[root].elements) - fresh), (root, fresh)]
 
 
 def _elements_read(state: Partitioner, index: int, position: int, name: str) -> int:
@@ -354,8 +406,12 @@ def _part(spec: TensorSpec, elements: int) -> TensorSpec:
 
 
 def _is_read(state: Partitioner, index: int, position: int) -> bool:
-    """Whether an input is data: not configuration, and of a folded batch norm only the shift that becomes a bias."""
+    """Whether an input is data: not configuration, not the cache that is only made longer, and of a folded batch norm only
+    the shift that becomes a bias.
+    """
     op = state.graph.ops[index]
+    if position == 0 and op.outputs[0] in state.grown:
+        return False
     rule = find_rule(op.domain, op.op_type)
     if index in state.folded and position > 0:
         return position == 2 and state.folded[index] > 0
@@ -366,8 +422,14 @@ def _writes(state: Partitioner, members: list[int]) -> tuple[TensorSpec, ...]:
     """Tensors that leave the kernel: read by other kernels, through views too, or outputs of the graph."""
     inside = set(members)
     names = chain.from_iterable(state.graph.ops[i].outputs for i in members)
-    made = (name for name in names if name and name not in state.source)
-    return tuple(state.graph.tensors[name] for name in made if not state.looks.readers(name) <= inside)
+    made = (name for name in names if name and name not in state.source and name not in state.unstored)
+    return tuple(_made(state, name) for name in made if not state.looks.readers(name) <= inside)
+
+
+def _made(state: Partitioner, name: str) -> TensorSpec:
+    """A tensor as far as it is written: of a cache that grew, what is new."""
+    spec = state.graph.tensors[name]
+    return _part(spec, state.graph.tensors[state.grown[name][1]].elements) if name in state.grown else spec
 
 
 def _mac_rate(state: Partitioner, main: int) -> str:

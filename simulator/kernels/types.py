@@ -17,7 +17,8 @@ class Kernel:
     `ops` are indices into the graph's operators, in order. `main` is the one that names the kernel: the largest matrix
     product, else the one with most arithmetic. `rate` names the element type its MACs (or, without any, its vector
     operations) run in. `views` are operators that only look at the kernel's tensors another way. `folded` are batch
-    norms that have become part of the weights, with the vector operations that are left of each (a bias).
+    norms that have become part of the weights, with the vector operations that are left of each (a bias). `recomputed` are
+    operators at home in other kernels whose results this one computes again in place of reading them.
     """
 
     name: str
@@ -30,3 +31,4 @@ class Kernel:
     outputs: tuple[TensorSpec, ...]
     views: tuple[int, ...] = ()
     folded: Mapping[int, int] = field(default_factory=lambda: NOTHING_FOLDED)
+    recomputed: tuple[int, ...] = ()

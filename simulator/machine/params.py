@@ -3,8 +3,10 @@
 Arrays of design points have shape (n_points, 1), so that they broadcast against columns of shape (n_kernels,).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
+from operator import is_
 from types import MappingProxyType
 
 import numpy as np
@@ -34,7 +36,9 @@ _VECTOR_FROM = ("fp32", "fp16", "bf16", "int8", "int16", "tf32", "fp8", "int4", 
 
 @dataclass(frozen=True, slots=True)
 class EngineParams:
-    """Rates at the highest clock, by element type; `sustained` is the share of it that is kept under load."""
+    """Rates at the highest clock, by element type; `sustained` is the share of it that is kept under load, `even_split`
+    the share of that which is left when work is split evenly over unlike units.
+    """
 
     id: str
     kind: str
@@ -49,6 +53,7 @@ class EngineParams:
     clock_hz: Number | None
     shape: Shape
     memories: tuple[str, ...] = ()  # ids of those it works from; empty: all
+    even_split: Number = 1.0
 
     def native(self, rate: str) -> str | None:
         """The rate a kernel of element type `rate` runs at: its own or the next wider one; None without any."""
@@ -116,6 +121,13 @@ class Machine:
         return next((m for m in self.seen_by(engine).memories if m.kind == "link"), None)
 
 
+def engines_of(placement: Sequence[EngineParams]) -> dict[str, EngineParams]:
+    """The engines that a placement uses, by id. Most use one, and this is asked for often."""
+    if placement and all(map(is_, placement, repeat(placement[0]))):
+        return {placement[0].id: placement[0]}
+    return {engine.id: engine for engine in placement}
+
+
 def machine_of(spec: HardwareSpec) -> Machine:
     """The numbers of a spec."""
     clocks = [e.clock.value for e in spec.engines if e.clock]
@@ -169,6 +181,7 @@ def _engine(engine: Engine, defaults: Mapping[str, float]) -> EngineParams:
         _energies(engine.energy.mac, defaults, f"engines.{engine.id}.energy.mac."),
         _energies(engine.energy.vector, defaults, f"engines.{engine.id}.energy.vector."),
         engine.units.value if engine.units else 1.0, clock, shape_of(engine.geometry), engine.memories,
+        engine.even_split.value if engine.even_split else 1.0,
     )  # fmt: skip
 
 

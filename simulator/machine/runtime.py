@@ -25,7 +25,8 @@ class Profile(Instructions):
 
     `overlap` is the share θ of the shorter of compute and memory time that hides behind the longer one within a
     kernel: t = max + (1 − θ)·min. `efficiency` is the fraction of the peak that a kernel class reaches,
-    `vector_efficiency` that of other arithmetic, `bandwidth` the achieved fraction of a memory's bandwidth. `resident` is
+    `vector_efficiency` that of other arithmetic, `bandwidth` the achieved fraction of a memory's bandwidth,
+    `streaming` the share of that which the loads and stores of a kernel class reach. `resident` is
     the share of caches and staging memories in which tensors stay from one kernel to the next, `cache_exposed` the share
     of the time in caches that shows beside the arithmetic of a kernel class.
 
@@ -34,13 +35,15 @@ class Profile(Instructions):
     for each output element (loop entry, requantization); `by_type` has other figures for kernels in an element type
     (floating point is not unpacked and not requantized), `issue` is how many of them a cycle the order of the code allows
     at most. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile by
-    `prologue_k` steps. Matrix products whose rows are no multiple of a load instruction run at the share `misaligned`.
+    `prologue_k` steps. Matrix products whose rows are no multiple of a load instruction run at the share `misaligned`,
+    convolutions whose groups have another width than the library's kernels are made for at the share `odd_groups`.
     """
 
     overlap: f.Fraction
     efficiency: dict[Kind | Literal["default"], f.Ratio]
     vector_efficiency: f.Ratio
     bandwidth: f.Ratio
+    streaming: dict[Kind | Literal["default"], f.Ratio] = {}  # all of it
     resident: f.Fraction | None = None  # all of it
     on_vector: tuple[Kind, ...] = ()
     by_type: dict[Rate, Instructions] = {}
@@ -48,15 +51,27 @@ class Profile(Instructions):
     input_multiple: f.Count | None = None
     prologue_k: f.Count | None = None
     misaligned: f.Ratio | None = None  # as fast as the others
+    odd_groups: f.Ratio | None = None  # as fast as the others
     cache_exposed: dict[Kind | Literal["default"], f.Fraction] = {}  # all of it
     kernel_overhead: f.Seconds
     inference_overhead: f.Seconds
     switch: f.Seconds | None = None  # of coming to this engine from another within an inference
+    static_split: bool = False  # over all units alike, whatever each of them can do
     asynchronous: bool = False  # launches hide behind a busy device: a kernel takes at least its launch
 
     @model_validator(mode="after")
     def _fractions(self) -> Self:
-        shares = ("overlap", "efficiency", "vector_efficiency", "bandwidth", "resident", "cache_exposed", "misaligned")
+        shares = (
+            "overlap",
+            "efficiency",
+            "vector_efficiency",
+            "bandwidth",
+            "resident",
+            "cache_exposed",
+            "misaligned",
+            "streaming",
+            "odd_groups",
+        )
         above = [path for path, figure in self.figures() if figure.value > 1 and not {*path.split(".")}.isdisjoint(shares)]
         if above:
             raise ValueError(f"{', '.join(above)} above 1: efficiencies count against the peak at the highest clock")
@@ -68,6 +83,11 @@ class Profile(Instructions):
         """Fraction of the peak that kernels of this class reach."""
         figure = self.efficiency.get(kind) or self.efficiency["default"]
         return figure.value
+
+    def streaming_of(self, kind: Kind) -> float:
+        """Share of the achieved bandwidth that kernels of this class reach."""
+        figure = self.streaming.get(kind) or self.streaming.get("default")
+        return figure.value if figure else 1.0
 
     def cache_exposed_of(self, kind: Kind) -> float:
         """Share of the time in caches that shows in kernels of this class."""
@@ -121,7 +141,7 @@ class RuntimeSpec(Strict):
     """How a runtime cuts the graph into kernels (`fusion` names rules of simulator/kernels), and its profiles.
 
     `adds` names operators that it runs beside those of the file (simulator/transform): batch norms that the exporter
-    folded and biases of convolutions (added.py), casts of mixed precision (autocast.py), copies into another order of
+    folded, biases, padding of one end (added.py), casts of mixed precision (autocast.py), copies into another order of
     dimensions (layout.py); `layout` says how images lie then.
 
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of

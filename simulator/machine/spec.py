@@ -38,17 +38,19 @@ class Strict(BaseModel):
 
 
 def _figures(value: object, path: str) -> Iterator[tuple[str, Figure]]:
+    if value is None or isinstance(value, str):  # most of what there is
+        return
     if isinstance(value, Figure):
         yield path, value
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _figures(getattr(value, name), f"{path}.{name}")
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _figures(item, f"{path}.{key}")
     elif isinstance(value, tuple | list):
         for item in value:
             yield from _figures(item, f"{path}.{getattr(item, 'id', '')}")
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _figures(getattr(value, name), f"{path}.{name}")
 
 
 class EngineEnergy(Strict):
@@ -92,8 +94,9 @@ class Engine(Strict):
     """What computes: matrix products at `peak`, other arithmetic at `vector`, special functions at `special`.
 
     `geometry` is what a kernel must fill to reach the peak. `clock` is the highest the part reaches, which its peaks
-    refer to; `sustained_clock` what it keeps under load. `supports` is what it runs (left out: all), `memories` the ids of
-    those it works from (left out: all).
+    refer to; `sustained_clock` what it keeps under load; `even_split`, where its units are of several kinds, the share of
+    the peak that work in equal parts reaches, for it ends with the slowest. `supports` is what it runs (left out: all),
+    `memories` the ids of those it works from (left out: all).
     """
 
     id: Identifier
@@ -102,6 +105,7 @@ class Engine(Strict):
     units: f.Count | None = None
     clock: f.Hertz | None = None
     sustained_clock: f.Hertz | None = None
+    even_split: f.Fraction | None = None
     peak: dict[Rate, f.MacsPerS] = Field(min_length=1)
     vector: dict[Rate, f.OpsPerS] = {}
     special: f.OpsPerS | None = None

@@ -15,6 +15,7 @@ import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
@@ -107,7 +108,7 @@ class Rule:
 
 
 _RULES: dict[tuple[str, str], Rule] = {}
-_loaded = False
+_FREQUENT = ("conv", "elementwise", "linear", "norm", "pool", "shape")  # families that most networks make do with
 
 
 def rule(
@@ -132,20 +133,22 @@ def rule(
     return register
 
 
-def _load() -> None:
-    """Import every module of this package, once; each registers its rules."""
-    global _loaded
-    if not _loaded:
-        package = importlib.import_module("simulator.ops")
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"simulator.ops.{module.name}")
-        _loaded = True
+@cache
+def _load(*families: str) -> None:
+    """Import modules of this package, once, and all of them where none is named; each registers its rules."""
+    package = importlib.import_module("simulator.ops")
+    for name in families or [module.name for module in pkgutil.iter_modules(package.__path__)]:
+        importlib.import_module(f"simulator.ops.{name}")
 
 
 def find_rule(domain: str, op_type: str) -> Rule | None:
-    """The rule of an operator type, or None."""
-    _load()
-    return _RULES.get((domain, op_type))
+    """The rule of an operator type, or None; the rarer families load when an operator is in none of the others."""
+    key = (domain, op_type)
+    if key not in _RULES:
+        _load(*_FREQUENT)
+    if key not in _RULES:
+        _load()
+    return _RULES.get(key)
 
 
 def all_rules() -> tuple[Rule, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from rich.cells import cell_len
@@ -11,11 +11,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from simulator.result.battery import BatteryLife
 from simulator.result.estimate import Estimate
 from simulator.result.metrics import BY_KEY, numbers, order
 from simulator.schedule.memory import Fit
 from simulator.units import format_bytes, format_count, format_si, printable
+
+if TYPE_CHECKING:
+    from simulator.result.battery import BatteryLife
 
 _BOUND_STYLE = {"compute": "green", "memory": "yellow", "overhead": "magenta"}
 _WORD = 18  # characters of an operator's type
@@ -30,7 +32,7 @@ class View:
 
     top: int = 10
     sort: str = "latency"
-    battery: BatteryLife | None = None
+    battery: "BatteryLife | None" = None
 
 
 def show_estimate(est: Estimate, console: Console, view: View) -> None:
@@ -97,6 +99,8 @@ def facts(est: Estimate, view: View) -> list[tuple[str, Text]]:
     if view.battery is not None:
         rows.append(("Battery", Text.assemble((view.battery.life_text, "bold"), (f"   {view.battery.power_text}", "dim"))))
     rows += [("Memory" if i == 0 else "", _fit_line(f)) for i, f in enumerate(est.memory_fit)]
+    if est.work.footprint.cache_bytes:
+        rows.append(("", Text(f"{format_bytes(est.work.footprint.cache_bytes)} of it a cache of keys and values", style="dim")))
     intensity = _intensity(est)
     rows += [
         (

@@ -69,7 +69,7 @@ def _totals(est: Prediction) -> dict[str, object]:
         "energy_defaults": list(est.energy_defaults),
         "ridge_op_per_byte": est.ridge_op_per_byte,
         "peak_activation_bytes": est.prepared.occupancy.peak_bytes, "weight_bytes": _whole(est.work.footprint.weight_bytes),
-        "fits": est.fits,
+        "cache_bytes": _whole(est.work.footprint.cache_bytes), "fits": est.fits,
         "memory": {
             f.memory: {"needs_bytes": _whole(f.needs_bytes), "fits": f.fits, "holds": list(f.holds),
                        "capacity_bytes": _whole(f.capacity_bytes) if np.isfinite(f.capacity_bytes) else None}

@@ -40,6 +40,11 @@ def _origins(est: Prediction) -> list[object]:
     return [list(dict.fromkeys(names)) for names in named]
 
 
+def _recomputed(est: Prediction) -> list[object]:
+    """Names of the operators at home in other kernels that each computes again."""
+    return [[est.prepared.graph.ops[i].name for i in kernel.recomputed] for kernel in est.prepared.kernels]
+
+
 def _added(est: Prediction) -> list[object]:
     """Whether all that a kernel does is run by the framework beside the operators of the file."""
     return [all(est.prepared.graph.ops[i].added for i in k.ops) for k in est.prepared.kernels]
@@ -68,6 +73,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("kind", "class", "text", lambda est: [str(k.kind) for k in est.prepared.kernels]),
     Metric("origin", "ONNX nodes", "list", _origins),
     Metric("added", "added", "flag", _added),
+    Metric("recomputed", "computed again", "list", _recomputed),
     Metric("engine", "engine", "text", lambda est: est.engines),
     Metric("rate", "type", "text", lambda est: est.work.rates),
     Metric("macs", "MACs", "count", _integers(lambda est: est.work.macs)),

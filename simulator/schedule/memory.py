@@ -37,21 +37,29 @@ def activations_of(kernel: Kernel) -> tuple[TensorSpec, ...]:
 def lifetimes(graph: Graph, kernels: Sequence[Kernel]) -> dict[str, tuple[TensorSpec, int, int]]:
     """Every activation that travels between kernels: tensor, first and last kernel that needs it.
 
-    Inputs of the graph live from the start, its outputs to the end.
+    Inputs of the graph live from the start, its outputs to the end. A cache that grows in place lives all the time: what was
+    there, and from then on what is new.
     """
     last, inputs = len(kernels) - 1, frozenset(graph.inputs)
     spans: dict[str, tuple[TensorSpec, int, int]] = {}
     for index, kernel in enumerate(kernels):
         for spec in (*kernel.inputs, *activations_of(kernel)):
-            whole = graph.tensors[spec.name]
+            whole = spec if spec.role is Role.STATE and spec.name not in inputs else graph.tensors[spec.name]
             first = spans[spec.name][1] if spec.name in spans else (0 if spec.name in inputs else index)
             spans[spec.name] = (whole, first, index)
-    for output in graph.outputs:
+    caches = [name for name in graph.inputs if graph.tensors[name].role is Role.STATE] if _grow_in_place(graph, kernels) else []
+    for output in (*graph.outputs, *caches):
         name = view_source(graph, output)
         if name in spans:
             whole, first, _ = spans[name]
             spans[name] = (whole, first, last)
     return spans
+
+
+def _grow_in_place(graph: Graph, kernels: Sequence[Kernel]) -> bool:
+    """Whether caches of keys and values are made longer where they are, and not copied."""
+    made = (spec for kernel in kernels for spec in kernel.outputs if spec.role is Role.STATE)
+    return any(spec.elements < graph.tensors[spec.name].elements for spec in made)
 
 
 def occupancy(graph: Graph, kernels: Sequence[Kernel]) -> Occupancy:

@@ -185,18 +185,23 @@ def _windows(busy: Array, terms: Terms, early: Array | None = None) -> Windows:
 
 def _side_by_side(terms: Terms) -> Array:
     """The longer of compute and memory, + the shorter / tiles."""
-    if np.isinf(terms.tiles).all():
+    if _untiled(terms):
         return np.maximum(terms.compute_s, terms.memory_s)
     return double_buffered_s(terms.compute_s, terms.memory_s, terms.tiles)
+
+
+def _untiled(terms: Terms) -> bool:
+    """Whether no kernel passes through a double buffer."""
+    return bool(np.isinf(terms.tiles).all())
 
 
 @policy("runtime")
 def runtime(terms: Terms) -> Windows:
     """T = max + (1 − θ)·min of compute and memory in each kernel, θ being the runtime's overlap; at least that of `layer`."""
-    tiled = _side_by_side(terms)
     if isinstance(terms.theta, float) and terms.theta == 1.0:
-        return _windows(tiled, terms)
-    return _windows(np.maximum(partly_overlapped_s(terms.compute_s, terms.memory_s, terms.theta), tiled), terms)
+        return _windows(_side_by_side(terms), terms)
+    busy = partly_overlapped_s(terms.compute_s, terms.memory_s, terms.theta)
+    return _windows(busy if _untiled(terms) else np.maximum(busy, _side_by_side(terms)), terms)
 
 
 @policy("none")

@@ -24,23 +24,28 @@ def place(work: WorkTable, machine: Machine, usable: Container[str] | None = Non
         HardwareError: no engine runs a kernel.
     """
     engines = [e for e in machine.engines if usable is None or e.id in usable]
-    refused = work.refused or (NONE_REFUSED,) * len(work)
-    rows = list(zip(work.rates, (work.macs > 0).tolist(), refused, strict=True))
-    placed = _firsts(engines, rows)
+    placed = _firsts(engines, work)
     if fallback == "first_unsupported":
         start = next((i for i, engine in enumerate(placed) if engine is not engines[0]), len(placed))
-        placed[start:] = _firsts(engines[1:], rows[start:])
+        placed[start:] = _firsts(engines[1:], work)[start:] if start < len(placed) else []
     found = tuple(engine for engine in placed if engine is not None)
     if len(found) < len(placed):
         stuck = [i for i, engine in enumerate(placed) if engine is None]
-        raise HardwareError(_nowhere(machine, work, [refused[i] for i in stuck], work.names[stuck[0]]))
+        refused = [work.refused[i] if work.refused else NONE_REFUSED for i in stuck]
+        raise HardwareError(_nowhere(machine, work, refused, work.names[stuck[0]]))
     return found
 
 
-def _firsts(engines: Sequence[EngineParams], rows: Sequence[tuple[str, bool, Refusals]]) -> list[EngineParams | None]:
-    """The engine of each row; rows without a refusal are decided once for each element type."""
-    willing = {key: _first(engines, *key, NONE_REFUSED) for key in dict.fromkeys(row[:2] for row in rows)}
-    return [_first(engines, *row) if row[2] else willing[row[:2]] for row in rows]
+def _firsts(engines: Sequence[EngineParams], work: WorkTable) -> list[EngineParams | None]:
+    """The engine of each kernel; those without a refusal are decided once for each element type."""
+    demands, codes = work.demands
+    willing = [_first(engines, rate, multiplies, NONE_REFUSED) for rate, multiplies in demands]
+    found = [willing[place] for place in codes.tolist()]
+    for row, refused in enumerate(work.refused):
+        if refused:
+            rate, multiplies = demands[codes[row]]
+            found[row] = _first(engines, rate, multiplies, refused)
+    return found
 
 
 def _first(engines: Sequence[EngineParams], rate: str, multiplies: bool, refused: Refusals) -> EngineParams | None:

@@ -91,6 +91,13 @@ class _Autocast:
         vector = any(self._is_weight(n) and self.tensors[n].rank == 1 for n in op.inputs)
         return vector and any(m.op_type == "MatMul" and any(self._is_weight(n) for n in m.inputs) for m in makers)
 
+    def _promotes(self, name: str) -> bool:
+        """Whether a weight makes what it is combined with as wide as itself: those with dimensions do, and a parameter has them
+        in the file too, while exporters give them to plain numbers.
+        """
+        spec = self.tensors[name]
+        return spec.elements > 1 or (spec.rank > 0 and name in self.graph.initializers)
+
     def _is_weight(self, name: str) -> bool:
         return bool(name) and self.graph.tensors[name].role is Role.WEIGHT
 
@@ -99,7 +106,7 @@ class _Autocast:
         rule = find_rule(op.domain, op.op_type)
         promotes = rule is not None and rule.kind is Kind.POINTWISE and index not in self.region_of
         names = [n for n in op.inputs if n and self.tensors[n].dtype.is_float]
-        counted = [n for n in names if not self._is_weight(n) or (promotes and self.tensors[n].elements > 1)]
+        counted = [n for n in names if not self._is_weight(n) or (promotes and self._promotes(n))]
         if not promotes and op.op_type not in _PROMOTED_BY_CASTS and index not in self.region_of:
             counted = counted[:1]  # a view, a copy, a pool or a batch norm keeps the type of its data
         return max((self.tensors[n].dtype for n in counted), key=lambda d: d.bits, default=None)

@@ -74,7 +74,8 @@ FIELDS: dict[str, dict[str, Any]] = {
         "latency_s": float, "latency_interval_s": (list, type(None)), "bound_latency_s": float, "throughput_per_s": float,
         "energy_j": (float, type(None)),
         "compute_s": float, "memory_s": float, "overhead_s": float, "bound": str, "arithmetic_intensity_op_per_byte": float,
-        "traffic_bytes": dict, "energy_breakdown_j": dict, "peak_activation_bytes": int, "weight_bytes": int, "fits": bool,
+        "traffic_bytes": dict, "energy_breakdown_j": dict, "peak_activation_bytes": int, "weight_bytes": int, "cache_bytes": int,
+        "fits": bool,
         "ridge_op_per_byte": float, "memory": dict, "energy_by_class_j": (dict, type(None)), "energy_by_memory_j": dict,
         "energy_defaults": list, "transfer_s": float,
     },
@@ -84,7 +85,7 @@ LAYER: dict[str, Any] = {
     "name": str, "op_type": str, "origin": list, "engine": str, "macs": int, "ops": int, "weight_bytes": int, "input_bytes": int,
     "output_bytes": int, "compute_s": float, "memory_s": float, "latency_s": float, "bound": str,
     "arithmetic_intensity_op_per_byte": (float, type(None)), "energy_j": (float, type(None)),
-    "kind": str, "rate": str, "added": bool, "moved_bytes": int, "overhead_s": float, "transfer_s": float,
+    "kind": str, "rate": str, "added": bool, "recomputed": list, "moved_bytes": int, "overhead_s": float, "transfer_s": float,
 }  # fmt: skip
 
 
@@ -177,7 +178,7 @@ def parsed_csv(text: str) -> list[dict[str, Any]]:
         if kinds[key] == "flag":
             return cell == "True"
         if kinds[key] == "list":
-            return cell.split(";")
+            return cell.split(";") if cell else []
         return None if cell == "" else int(cell) if kinds[key] in ("count", "bytes") else float(cell)
 
     return [{k: typed(k, cell) for k, cell in row.items()} for row in csv.DictReader(io.StringIO(text), strict=True)]

@@ -44,8 +44,10 @@ def check(graph: Graph, kernels: tuple[Kernel, ...], fusion: tuple[str, ...]) ->
     made_by = {n: number for number, k in enumerate(kernels) for i in k.ops for n in graph.ops[i].outputs if n}
     for number, kernel in enumerate(kernels):
         assert kernel.main in kernel.ops
-        reads = {root.get(n, n) for i in kernel.ops for n in graph.ops[i].inputs if n}
-        outside = {n for n in reads if made_by.get(n) != number}
+        assert not set(kernel.ops) & set(kernel.recomputed)
+        computed = {*kernel.ops, *kernel.recomputed}
+        inside = {n for i in computed for n in graph.ops[i].outputs if n}
+        outside = {root.get(n, n) for i in computed for n in graph.ops[i].inputs if n} - inside
         assert all(made_by[n] < number for n in outside if n in made_by)  # in an order that works, so without circles
         entering = {t.name for t in (*kernel.inputs, *kernel.weights)}
         assert entering <= outside
@@ -67,6 +69,22 @@ def check(graph: Graph, kernels: tuple[Kernel, ...], fusion: tuple[str, ...]) ->
 def test_every_operator_is_in_one_kernel_and_boundaries_are_complete(network: Model, fusion: tuple[str, ...]) -> None:
     kernels, _ = partition(network.graph, fusion)
     check(network.graph, kernels, fusion)
+
+
+@few
+@given(networks(), fusions, st.booleans())
+def test_values_computed_again_leave_kernels_sound_and_move_no_more(
+    network: Model, fusion: tuple[str, ...], chains: bool
+) -> None:
+    before = (*fusion, "pointwise_chain", "merge") if chains else fusion
+    plain, again = (prepare(network, None, f) for f in (before, (*before, "recompute")))
+    check(network.graph, again.kernels, before)
+    assert again.work.macs.sum() == network.macs
+    assert again.work.total_bytes.sum() <= plain.work.total_bytes.sum()
+    assert again.work.ops.sum() >= plain.work.ops.sum()
+    once = prepare(network, None, (*before, "recompute"), once=True)
+    assert once.work.ops.sum() == plain.work.ops.sum()
+    assert once.work.total_bytes.sum() == again.work.total_bytes.sum()
 
 
 @few

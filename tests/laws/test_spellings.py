@@ -29,15 +29,17 @@ WEIGHTS = [
     weight("m", 16, 32), weight("bm", 32), weight("gain", 16), weight("shift", 16),
     *(scalar(name, number, "float32") for name, number in
       (("one", 1), ("two", 2), ("root2", 1.41421), ("rroot2", 0.70711), ("eps", 1e-6), ("scale", 0.125))),
-    scalar("point", 0, "int8"), scalar("first", 0), *(ints(f"i{n}", n) for n in (0, 1, 2, 4, 8)), ints("last", -1),
+    scalar("two64", 2, "float64"), scalar("eps64", 1e-6, "float64"),
+    scalar("point", 0, "int8"), scalar("first", 0), *(ints(f"i{n}", n) for n in (0, 1, 2, 4, 8, 16)), ints("last", -1),
     ints("image", -1, -2), ints("same", 1, 8, 16, 16), ints("folded", 8, 16, 16), ints("rows", 128, 16),
     ints("pads", 0, 0, 1, 1, 0, 0, 1, 1), ints("shifted", 0, 0, 0, 0, 0, 0, 1, 1),
 ]  # fmt: skip
 
 
-def graph(nodes: Nodes, *, source: onnx.ValueInfoProto = X, outputs: Sequence[str] = ("y",)) -> Graph:
+def graph(nodes: Nodes, *, source: onnx.ValueInfoProto = X) -> Graph:
     used = {n for op in nodes for n in op.input}
-    return resolved(model(nodes, [source], list(outputs), [w for w in WEIGHTS if w.name in used], opset=18))
+    outputs = [n for op in nodes for n in op.output if n not in used]
+    return resolved(model(nodes, [source], outputs, [w for w in WEIGHTS if w.name in used], opset=18))
 
 
 def conv(source: str = "x", target: str = "c", **attrs: Any) -> onnx.NodeProto:
@@ -74,7 +76,10 @@ ALIKE: dict[str, tuple[Nodes, Nodes]] = {
         [RELU, node("Add", "r x", "y")],
     ),
     "expanded to the same size": ([RELU, node("Expand", "r same", "s"), conv("s", "y")], [RELU, conv("r", "y")]),
-    "concat of one": ([RELU, node("Concat", "r", "s", axis=1), conv("s", "y")], [RELU, conv("r", "y")]),
+    "concat of one": (
+        [conv(), node("Concat", "c", "s", axis=1), node("Concat", "s x", "y", axis=1), node("Conv", "s w", "z")],
+        [conv(), node("Concat", "c x", "y", axis=1), node("Conv", "c w", "z")],
+    ),
     "slice of all": ([RELU, sliced("s", "i0", "i8"), conv("s", "y")], [RELU, conv("r", "y")]),
     "split or slices": (
         [RELU, node("Split", "r", "p q", axis=1, num_outputs=2), JOIN],
@@ -158,6 +163,10 @@ PAIRS: dict[str, tuple[Nodes, Nodes]] = {
 }  # fmt: skip
 
 NORM = [node("Pow", "r two", "p"), node("ReduceMean", "p last", "v"), node("Add", "v eps", "e"), node("Sqrt", "e", "s")]
+NORM64 = [
+    node("Cast", "r", "wide", to=onnx.TensorProto.DOUBLE), node("Pow", "wide two64", "p"), node("ReduceMean", "p last", "q"),
+    node("Add", "q eps64", "e"), node("Sqrt", "e", "v"),
+]  # fmt: skip
 SCORES = [node("MatMul", "q k", "s"), node("Softmax", "z", "p"), node("MatMul", "p r", "y")]
 OTHERS: dict[str, tuple[Nodes, Nodes]] = {
     "attention": (
@@ -168,6 +177,17 @@ OTHERS: dict[str, tuple[Nodes, Nodes]] = {
         [
             RELU, node("Mul", "r scale", "q"), node("Transpose", "r", "h", perm=[0, 2, 1, 3]),
             node("Transpose", "h", "k", perm=[0, 2, 3, 1]), SCORES[0], node("Identity", "s", "z"), *SCORES[1:],
+        ],
+    ),
+    "attention_of_any_rank": (
+        [
+            RELU, node("Unsqueeze", "r i0", "u"), node("Mul", "u scale", "q"), node("Transpose", "u", "k", perm=[0, 1, 2, 4, 3]),
+            SCORES[0], same_type("s", "z"), SCORES[1], node("MatMul", "p u", "y"),
+        ],
+        [
+            RELU, node("Unsqueeze", "r i0", "u"), node("Mul", "u scale", "q"), node("Transpose", "u", "h", perm=[0, 1, 3, 2, 4]),
+            node("Transpose", "h", "k", perm=[0, 1, 3, 4, 2]), SCORES[0], node("Identity", "s", "z"), SCORES[1],
+            node("MatMul", "p u", "y"),
         ],
     ),
     "normalization": (
@@ -184,12 +204,44 @@ OTHERS: dict[str, tuple[Nodes, Nodes]] = {
             node("Mul", "h f", "y"),
         ],
     ),
+    "rotary": (
+        [
+            RELU, node("Slice", "r i0 i8 last", "low"), node("Slice", "r i8 i16 last", "high"), node("Neg", "high", "n"),
+            node("Concat", "n low", "t", axis=3), node("Mul", "t gain", "u"), node("Mul", "r shift", "v"),
+            node("Add", "v u", "y"),
+        ],
+        [
+            RELU, node("Mul", "r shift", "v"), node("Split", "r", "low high", axis=-1, num_outputs=2), node("Neg", "high", "n"),
+            node("Concat", "n low", "t", axis=-1), node("Mul", "gain t", "u"), node("Add", "u v", "y"),
+        ],
+    ),
+    "upcast_norm": (
+        [RELU, *NORM64, node("Div", "wide v", "n"), same_type("n", "back"), node("Mul", "back gain", "y")],
+        [
+            RELU, *NORM64, node("Reciprocal", "v", "d"), node("Mul", "wide d", "n"), same_type("n", "back"),
+            node("Mul", "gain back", "y"),
+        ],
+    ),
+    "append": (
+        [node("ReduceMax", "x i2", "n"), node("Identity", "x", "s"), node("Concat", "s n", "y", axis=2)],
+        [node("ReduceMax", "x i2", "n"), node("Concat", "x n", "y", axis=-2)],
+    ),
     "strided_views": ALIKE["a convolution reads a piece"],
     "views": ALIKE["split or slices"],
     "free_casts": (
         [RELU, node("Cast", "r", "s", to=onnx.TensorProto.FLOAT16), node("Cast", "s", "t", to=onnx.TensorProto.FLOAT16),
          node("Sqrt", "t", "y")],
         [RELU, node("Cast", "r", "s", to=onnx.TensorProto.FLOAT16), node("Sqrt", "s", "y")],
+    ),
+    "recompute": (
+        [
+            node("Mul", "x one", "s"), node("Sqrt", "s", "r"), node("Div", "r root2", "t"), node("ReduceMax", "t last", "p"),
+            node("ReduceMean", "t i1", "q"), node("Mul", "p q", "y"),
+        ],
+        [
+            node("Sqrt", "x", "r"), node("Mul", "r rroot2", "t"), node("ReduceMax", "t last", "p"),
+            node("ReduceMean", "t i1", "q"), node("Mul", "p q", "y"),
+        ],
     ),
     "merge": (
         [RELU, node("Sqrt", "x", "s"), node("Mul", "s one", "t"), node("Add", "r t", "y")],

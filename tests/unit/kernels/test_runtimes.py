@@ -37,13 +37,11 @@ DIFFERENCES = (
     Difference("pytorch_eager", "pytorch_eager_nhwc", "resnet18", "conv1.out/copy", ("conv1.out/copy",), (), "channels_first"),
     Difference("tensorrt", "pytorch_compile", "resnet18", "conv1",
                ("conv1", "conv1.bn", "conv1.act"), ("conv1",), "batch_norm"),
-    Difference("pytorch_compile", "vllm", "bert_base", "embeddings.add_type",
-               ("embeddings.add_type", "embeddings.add_position", "embeddings.ln"), ("embeddings.add_type",),
-               "pointwise_chain merge"),
+    Difference("vllm", "pytorch_compile", "resnet18", "conv1", ("conv1", "conv1.bn"), ("conv1",), "batch_norm"),
     Difference("vllm", "llama_cpp", "bert_base", "encoder.layer0.mlp.fc1.add",
                ("encoder.layer0.mlp.fc1", "encoder.layer0.mlp.fc1.add"), ("encoder.layer0.mlp.fc1.add",), "linear_bias"),
     Difference("vllm", "llama_cpp", "bert_base", "encoder.layer0.ln1",
-               ("encoder.layer0.add1", "encoder.layer0.ln1"), ("encoder.layer0.ln1",), "norm"),
+               ("encoder.layer0.add1", "encoder.layer0.ln1"), ("encoder.layer0.ln1",), "norm pointwise_chain merge"),
 )  # fmt: skip
 GPU = ("pytorch_compile", "pytorch_eager", "pytorch_eager_nhwc", "tensorrt", "vllm", "llama_cpp")
 

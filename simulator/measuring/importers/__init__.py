@@ -1,0 +1,1 @@
+"""Profiles that other tools wrote, each as one list of operators and a total."""

@@ -1,0 +1,1 @@
+"""What this machine reaches: microbenchmarks, the levels of its caches, and the YAML that says so."""
