@@ -42,7 +42,12 @@ CYCLES: Final[Mapping[str, Range]] = {
     "kernel_overhead": Range(1.0, 1e7, math.log(2)),
     "inference_overhead": Range(1.0, 1e9, math.log(3)),
 }
-_UNNAMED: Final = {"cache_exposed": 1.0, "instructions": 0.0, "output_instructions": 0.0}  # of classes without a figure
+_UNNAMED: Final = {
+    "cache_exposed": 1.0,
+    "streaming": 1.0,
+    "instructions": 0.0,
+    "output_instructions": 0.0,
+}  # of classes without a figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,6 @@ def in_columns(runtime: RuntimeSpec, n_points: int) -> RuntimeSpec:
     profiles = {}
     for kind, profile in runtime.profiles.items():
         by_type = {rate: own.model_copy(update=tables(own, work)) for rate, own in profile.by_type.items()}
-        update = {**tables(profile, ("efficiency", "cache_exposed", *work)), "by_type": by_type}
+        update = {**tables(profile, ("efficiency", "cache_exposed", "streaming", *work)), "by_type": by_type}
         profiles[kind] = profile.model_copy(update=update)
     return runtime.model_copy(update={"profiles": profiles})

@@ -17,8 +17,8 @@ class Measurement:
     """One row of a measurement file: a network on a machine under a runtime, and how long a whole batch took.
 
     `model` and `hardware` are catalogue names or paths. `family` is what is left out together in a cross-validation;
-    energy is that of one batch, the peak that of its activations. What was not measured is None. `line` is where the row
-    stands in its file, and no part of what it says.
+    energy is that of one batch, the peak that of the memory that activations live in. What was not measured is None.
+    `line` is where the row stands in its file, and no part of what it says.
     """
 
     model: str

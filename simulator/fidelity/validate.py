@@ -13,6 +13,7 @@ from simulator.fidelity.scores import Score, grouped, score
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
+from simulator.schedule.memory import fit
 
 SCHEMA: Final = 1
 
@@ -33,12 +34,16 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """A row and what is predicted for it: s and J of a batch (None: the machine has no figures), bytes of activations."""
+    """A row and what is predicted for it: s and J of a batch (None: the machine has no figures), and `peak_memory_bytes`.
+
+    That is what the memories that activations live in must hold, weights among it where they live there too; None on
+    machines of several engines, which may have memories of their own.
+    """
 
     measured: Measurement
     latency_s: float
     energy_j: float | None
-    peak_memory_bytes: float
+    peak_memory_bytes: float | None
 
     @property
     def ratio(self) -> float:
@@ -145,7 +150,14 @@ def predict(measured: Measurement, load: Load) -> Predicted | Unpredicted:
     latency_s, energy_j = float(found.latency_s), None if found.energy_j is None else float(found.energy_j)
     if not (math.isfinite(latency_s) and latency_s > 0):
         return Unpredicted(measured, f"the prediction of {latency_s:g} s is no time: nothing in it takes any")
-    return Predicted(measured, latency_s, energy_j, sample.prepared.occupancy.peak_bytes)
+    return Predicted(measured, latency_s, energy_j, _peak_bytes(sample))
+
+
+def _peak_bytes(sample: Sample) -> float | None:
+    """What the memories must hold that activations live in."""
+    if len(sample.machine.engines) > 1:
+        return None
+    return sum(f.needs_bytes for f in fit(sample.machine, sample.prepared.work.footprint) if f.activation_bytes)
 
 
 def in_good_order(measurements: Sequence[Measurement]) -> list[int]:

@@ -23,7 +23,7 @@ MACHINES = {
     "ethos_u55_128": ("ethosu",),
     "zcu102": ("vitis_ai",),
 }
-WORK = {"rtx3090": ("resnet18", "amp_fp16"), "i7_12700h": ("resnet18", None), "tpu_v5e": ("resnet18", "bf16")}
+WORK = {"rtx3090": ("shufflenet_v1_g3", "amp_fp16"), "i7_12700h": ("resnet18", None), "tpu_v5e": ("resnet18", "bf16")}
 PAIRS = [(machine, name) for machine, names in MACHINES.items() for name in names]
 
 

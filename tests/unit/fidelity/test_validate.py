@@ -37,7 +37,15 @@ def test_predictions_are_the_estimators() -> None:
         est = estimated(row.measured)
         assert row.latency_s == est.latency_s
         assert row.energy_j == est.energy_j
-        assert row.peak_memory_bytes == est.prepared.occupancy.peak_bytes
+        homes = [f for f in est.memory_fit if "activations" in f.holds]
+        assert row.peak_memory_bytes == sum(f.needs_bytes for f in homes)
+
+
+def test_memory_of_several_engines_is_not_compared() -> None:
+    row = Measurement("resnet8", "edgetpu_usb", "edgetpu", 1e-3, "int8", peak_memory_bytes=1000)
+    found = sim.validate([row])
+    assert found.rows[0].peak_memory_bytes is None
+    assert found.groups()[0].memory is None
 
 
 def test_groups() -> None:
