@@ -88,7 +88,7 @@ def _instructions_s(engine: EngineParams, rate: str, kind: Kind, limits: Limits)
     if not isinstance(shape, Core) or engine.clock_hz is None:
         return 0.0, 0.0
     issue = np.minimum(shape.issue, profile.issue.value) if profile.issue else shape.issue
-    per_s = issue * engine.clock_hz * engine.sustained * engine.units
+    per_s = issue * engine.clock_hz * _kept(engine, profile) * engine.units
     return per_mac * 4.0 / shape.width_bytes / per_s, per_output / per_s
 
 

@@ -102,7 +102,7 @@ def shaped(draw: st.DrawFn) -> tuple[HardwareSpec, RuntimeSpec]:
     """A machine whose engines must be filled, and a runtime that pads, unrolls and issues."""
     machine, software = draw(hardware_dicts()), draw(runtime_dicts())
     for engine in machine["engines"]:
-        engine |= {"geometry": draw(geometries()), "units": draw(st.integers(1, 5)), "clock": "3 GHz"}
+        engine |= {"geometry": draw(geometries()), "units": draw(st.integers(1, 5)), "clock": "3 GHz", "even_split": 0.6}
     profile = software["profiles"]["default"]
     profile |= {
         "instructions": {"default": draw(st.floats(0, 9)), "conv": 2},
@@ -115,6 +115,7 @@ def shaped(draw: st.DrawFn) -> tuple[HardwareSpec, RuntimeSpec]:
             "misaligned": 0.5,
             "on_vector": ["depthwise_conv"],
         }
+    profile |= {"misaligned": 0.5, "odd_groups": 0.4, "static_split": True, "streaming": {"default": 0.9, "conv": 0.7}}
     profile["kernel_overhead"] = draw(st.sampled_from(["900 cycles", "2 us"]))
     return HardwareSpec.model_validate(machine), RuntimeSpec.model_validate(software)
 
