@@ -71,13 +71,15 @@ def measure(
 
 def _run(model: str, network: "Model", settings: "Settings", hw: str | None, top: int, output: Path | None) -> None:
     """Measure, print, add the row."""
-    from simulator.measuring.rows import append_row
+    from simulator.io.measurements import append_measurement, measurements_so_far
     from simulator.measuring.run import measure as run
 
+    if output is not None:
+        measurements_so_far(output)  # a file that no row can be added to, before the time is spent
     done = run(model, network, settings)
     _show(done, network, settings.threads, hw, top)
     if output is not None:
-        append_row(done.row, output)
+        append_measurement(done.row, output)
         say(f"added a row to {output}")
 
 

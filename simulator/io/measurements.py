@@ -2,9 +2,10 @@
 
 import csv
 import io
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -177,6 +178,33 @@ def write_measurements(measurements: Iterable[Measurement], path: Path) -> None:
         path.write_bytes(csv_text(measurements).encode("utf-8"))
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def append_measurement(measured: Measurement, path: Path) -> None:
+    """Add a row to a measurement file, which is made where there is none; files that it names are written as seen from there.
+
+    Raises:
+        MeasurementError: what is there is no measurement file; it stays as it is.
+        OutputError: it cannot be written.
+    """
+    before = measurements_so_far(path)
+    named = replace(measured, model=_seen_from(path.parent, measured.model), hardware=_seen_from(path.parent, measured.hardware))
+    write_measurements([*before, named], path)
+
+
+def measurements_so_far(path: Path) -> tuple[Measurement, ...]:
+    """The rows of a file that rows are added to; none where it is not there yet, or empty.
+
+    Raises:
+        MeasurementError: what is there is no measurement file.
+    """
+    new = not path.exists() or (path.is_file() and not path.stat().st_size)
+    return () if new else read_measurements(path)
+
+
+def _seen_from(folder: Path, name: str) -> str:
+    """A file by its way from a folder; catalogue names stay as they are."""
+    return os.path.relpath(name, folder) if Path(name).is_file() else name
 
 
 def beside(folder: Path, name: str, suffix: str) -> str:

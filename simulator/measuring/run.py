@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from simulator import __version__
+from simulator.fidelity.measurement import Measurement
 from simulator.fidelity.profile import RunProfile
 from simulator.fidelity.spread import Spread, busy_note, spread_of
 from simulator.measuring.child import Reply, Request, run_apart
@@ -14,7 +15,6 @@ from simulator.measuring.importers.formats import read_profile
 from simulator.measuring.importers.names import Source
 from simulator.measuring.inputs import input_specs
 from simulator.measuring.ort import onnxruntime
-from simulator.measuring.rows import Row
 from simulator.measuring.runnable import Runnable, make_runnable
 from simulator.model import Model
 
@@ -36,7 +36,7 @@ class Settings:
 class Measured:
     """What came out: the row to keep, its spread, what was made up, why it may not be trusted, the profile."""
 
-    row: Row
+    row: Measurement
     spread: Spread
     runnable: Runnable
     warning: str | None
@@ -72,13 +72,13 @@ def measure(reference: str, model: Model, settings: Settings) -> Measured:
     return Measured(row, spread, runnable, warning, profile)
 
 
-def _row(reference: str, model: Model, settings: Settings, reply: Reply, spread: Spread, warning: str | None) -> Row:
+def _row(reference: str, model: Model, settings: Settings, reply: Reply, spread: Spread, warning: str | None) -> Measurement:
     host = this_host()
     today = datetime.now(UTC).date().isoformat()
     threads = f"{settings.threads} thread{'s' if settings.threads > 1 else ''}"
     source = f"sim measure {__version__}, onnxruntime {reply.runtime_version}, {host.name}, {threads}, "
     source += f"median of {spread.n} runs, {today}{'; ' + warning if warning else ''}"
-    return Row(
+    return Measurement(
         model=reference,
         hardware=settings.hardware or identifier(host.name),
         runtime=settings.runtime,

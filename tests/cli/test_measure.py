@@ -67,7 +67,7 @@ def test_a_run_prints_its_spread_and_adds_a_row(tmp_path: Path) -> None:
         assert "2 weights are made up" in done.out.replace("\n", " ")
     first, second = rows(out)
     assert [first["batch"], second["batch"]] == ["1", "3"]
-    assert (first["model"], first["runtime"], first["precision"]) == (path, "onnxruntime", "")
+    assert (first["model"], first["runtime"], first["precision"]) == (Path(path).name, "onnxruntime", "")
     assert 1e-7 < float(first["latency_s"]) < 1.0
     assert first["hardware"]
     assert "1 thread, median of 5 runs" in first["source"]

@@ -6,7 +6,6 @@ from pathlib import Path
 from simulator.fidelity.calibrate import FOLDS, LEAST_EFFECT, LEAST_FAMILIES, LEAST_ROWS
 from simulator.fidelity.constants import RANGES
 from simulator.io.measurements import COLUMNS, read_measurements
-from simulator.measuring.rows import COLUMNS as WRITTEN
 
 TEXT = (Path(__file__).parents[3] / "docs/measurements.md").read_text(encoding="utf-8")
 WORDS = {5: "five", 3: "three", 10: "ten"}
@@ -16,10 +15,6 @@ def test_columns() -> None:
     (table,) = re.findall(r"\| column \| meaning \|\n\|---\|---\|\n((?:\|.*\n)+)", TEXT)
     named = [name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split(" | ")[0])]
     assert sorted(named) == sorted([*COLUMNS, "latency_ms", "energy_mj"])
-
-
-def test_what_is_measured_here_is_read_here() -> None:
-    assert sorted(WRITTEN) == sorted(COLUMNS)
 
 
 def test_the_example_is_read(tmp_path: Path) -> None:

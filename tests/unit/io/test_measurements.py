@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from simulator.errors import MeasurementError, NotFoundError, OutputError
 from simulator.fidelity.measurement import Measurement
-from simulator.io.measurements import COLUMNS, beside, csv_text, read_measurements, write_measurements
+from simulator.io.measurements import COLUMNS, append_measurement, beside, csv_text, read_measurements, write_measurements
 
 HEAD = "model,hardware,runtime,latency_s"
 ROW = "resnet18,rtx3090,pytorch_eager,0.002"
@@ -135,3 +135,44 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 )
 def test_files_lie_beside_the_file_that_names_them(name: str, suffix: str, found: str) -> None:
     assert beside(Path("data"), name, suffix) == found
+
+
+ADDED = Measurement("resnet50", "my_cpu", "onnxruntime", 0.0125, batch=4, peak_memory_bytes=1000, source='a run, on "Monday"')
+
+
+def test_rows_are_added(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.touch()
+    append_measurement(ADDED, path)
+    path.write_text(path.read_text(encoding="utf-8").rstrip("\n"), encoding="utf-8")  # as editors leave it
+    append_measurement(ADDED, path)
+    assert read_measurements(path) == (ADDED, ADDED)
+
+
+def test_rows_are_added_to_columns_in_other_units(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("latency_ms,model,hardware,runtime\n12.5,resnet50,my_cpu,onnxruntime\n", encoding="utf-8")
+    append_measurement(ADDED, path)
+    assert [m.latency_s for m in read_measurements(path)] == [0.0125, 0.0125]
+
+
+def test_files_are_named_as_seen_from_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "a.onnx").touch()
+    (tmp_path / "my.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    path = Path("nets/rows.csv")
+    append_measurement(Measurement("nets/a.onnx", "my.yaml", "onnxruntime", 1.0), path)
+    (found,) = read_measurements(path)
+    assert (found.model, found.hardware) == ("a.onnx", "../my.yaml")
+    assert (path.parent / found.hardware).is_file()
+
+
+def test_another_file_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.csv"
+    path.write_text("a,b\n1,2\n", encoding="utf-8")
+    with pytest.raises(MeasurementError, match="column 'a' is not known"):
+        append_measurement(ADDED, path)
+    assert path.read_text(encoding="utf-8") == "a,b\n1,2\n"
+    with pytest.raises(MeasurementError, match="not a regular file"):
+        append_measurement(ADDED, tmp_path)
