@@ -59,7 +59,7 @@ class Fitted:
 
     @property
     def kept_because(self) -> str:
-        """Why it stayed at its prior; empty where it was fitted."""
+        """Why it stayed where it was; empty where it was fitted."""
         if self.moved:
             return ""
         if not self.shown_by:
@@ -93,7 +93,7 @@ class Calibration:
 
     @property
     def before(self) -> Score:
-        """At the priors."""
+        """As the profile was."""
         return score(self.before_s, self.measured_s)
 
     @property
@@ -172,7 +172,7 @@ def calibrate(
         raise UsageError(f"nothing to fit: each of {len(everything)} constant(s) needs {needed} that show it")
     progress(f"{len(samples)} rows, {len(chosen)} of {len(everything)} constants")
     problem = _Problem(samples, runtime, chosen, least_squares)
-    solution = problem.solve(problem.prior, np.arange(len(samples)))
+    solution = problem.solve(problem.now, np.arange(len(samples)))
     values = dict(zip((c.path for c in chosen), problem.rounded(solution), strict=True))
     fitted = with_constants(runtime, values)
     held_out, folds = _held_out(problem, solution, families, progress)
@@ -225,13 +225,13 @@ def _checked(samples: Sequence[Sample], predicted: Array) -> None:
 def _supported(
     samples: Sequence[Sample], runtime: RuntimeSpec, constants: tuple[Constant, ...], families: NDArray[np.str_]
 ) -> tuple[Fitted, ...]:
-    """Every constant at its prior, with the rows that show it there; `moved` where they are enough to fit it."""
+    """Every constant where it is, with the rows that show it there; `moved` where they are enough to fit it."""
     problem = _Problem(samples, runtime, constants)
-    effects = problem.latencies_and_slopes(problem.prior, np.arange(len(samples)))[1]
+    effects = problem.latencies_and_slopes(problem.now, np.arange(len(samples)))[1]
     found = []
     for constant, rows in zip(constants, (np.abs(effects) >= LEAST_EFFECT).T, strict=True):
         count, of = int(rows.sum()), len(set(families[rows].tolist()))
-        found.append(Fitted(constant, constant.prior, count, of, count >= LEAST_ROWS and of >= LEAST_FAMILIES))
+        found.append(Fitted(constant, constant.value, count, of, count >= LEAST_ROWS and of >= LEAST_FAMILIES))
     return tuple(found)
 
 
@@ -276,6 +276,7 @@ class _Problem:
         self.samples, self.runtime, self.constants = samples, runtime, constants
         self.measured = np.log([s.measured.latency_s for s in samples])
         self.prior = np.log([c.prior for c in constants])
+        self.now = np.log([c.value for c in constants])
         self.low = np.log([c.range.low for c in constants])
         self.high = np.log([c.range.high for c in constants])
         self._least_squares = least_squares

@@ -52,10 +52,11 @@ _UNNAMED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A figure of a runtime by its path, `profiles.<engine kind>.<field>[.<kernel class>]`, with its prior."""
+    """A figure of a runtime by its path, `profiles.<engine kind>.<field>[.<kernel class>]`: its prior, and its value now."""
 
     path: str
     prior: float
+    value: float
     range: Range
     per_cycle: bool = False
 
@@ -88,7 +89,8 @@ def constants_of(runtime: RuntimeSpec, engine_kinds: frozenset[str], wanted: tup
     for path, figure in runtime.figures():
         parts = path.split(".")
         if parts[0] == "profiles" and parts[1] in used and parts[2] in RANGES and figure.value > 0:
-            found.append(Constant(path, figure.value, _range(parts[2], figure), figure.per_cycle))
+            prior = figure.value if figure.prior is None else figure.prior
+            found.append(Constant(path, prior, figure.value, _range(parts[2], figure, prior), figure.per_cycle))
     unknown = [name for name in wanted if not any(_means(name, c) for c in found)]
     if unknown:
         known = list(dict.fromkeys(c.path.split(".", 2)[2] for c in found))
@@ -98,10 +100,10 @@ def constants_of(runtime: RuntimeSpec, engine_kinds: frozenset[str], wanted: tup
     return tuple(c for c in found if not wanted or any(_means(name, c) for name in wanted))
 
 
-def _range(field: str, figure: Figure) -> Range:
-    """The bounds of a field, wide enough for its prior: a fit must be able to leave a figure where it is."""
+def _range(field: str, figure: Figure, prior: float) -> Range:
+    """The bounds of a field, wide enough for its prior and its value: a fit must be able to leave a figure where it is."""
     found = CYCLES[field] if figure.per_cycle else RANGES[field]
-    return replace(found, low=min(found.low, figure.value), high=max(found.high, figure.value))
+    return replace(found, low=min(found.low, figure.value, prior), high=max(found.high, figure.value, prior))
 
 
 def _means(name: str, constant: Constant) -> bool:

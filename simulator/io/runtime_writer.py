@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
@@ -13,10 +13,8 @@ from simulator.fidelity.calibrate import Calibration
 from simulator.fidelity.constants import Constant
 from simulator.io.hardware_reader import runtime_path
 from simulator.io.yaml_reader import Layers, read_document, validate
-from simulator.machine.figures import Figure
+from simulator.machine.figures import Figure, Provenance
 from simulator.machine.runtime import RuntimeSpec
-
-_PRIOR: Final = "prior "
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +119,11 @@ def _end(node: yaml.Node) -> int:
 
 
 def _figure(constant: Constant, old: Figure, value: float, source: str) -> str:
-    """`{value: 0.71, kind: calibrated, source: fit-2026-11-20, note: "prior 0.78 (its source); …"}`."""
-    note = old.note or ""
-    if note.startswith(_PRIOR):  # of an earlier fit
-        note = note.partition("; ")[2]
-    words = f"{_PRIOR}{constant.text(constant.prior)}{f' ({old.source})' if old.source else ''}"
-    words += f"; {note}" if note else ""
-    shown = f"value: {constant.text(value)}, kind: calibrated, source: {source}"
-    return f"{{{shown}, note: {json.dumps(words, ensure_ascii=False)}}}"
+    """`{value: 0.71, prior: 0.78, kind: calibrated, source: fit-2026-11-20, note: "prior from its source; …"}`."""
+    shown = f"value: {constant.text(value)}, prior: {constant.text(constant.prior)}, kind: calibrated, source: {source}"
+    first = old.source if old.kind is not Provenance.CALIBRATED else None
+    note = "; ".join(filter(None, (f"prior from {first}" if first else "", old.note)))
+    return f"{{{shown}{f', note: {json.dumps(note, ensure_ascii=False)}' if note else ''}}}"
 
 
 def _top_level(text: str, root: yaml.MappingNode, residuals: str, entry: str, newline: str) -> Iterator[_Edit]:

@@ -28,7 +28,10 @@ Number = NDArray[np.float64] | float
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number: `value` in SI (per cycle where `per_cycle`), as written (`text`), with its provenance."""
+    """One number: `value` in SI (per cycle where `per_cycle`), as written (`text`), with its provenance.
+
+    `prior` is what a calibrated one was thought to be before any measurement: further fits start their doubt there.
+    """
 
     value: float
     per_cycle: bool = False
@@ -36,6 +39,7 @@ class Figure:
     kind: Provenance | None = None
     source: str | None = None
     note: str | None = None
+    prior: float | None = None
 
     @property
     def is_sourced(self) -> bool:
@@ -66,7 +70,7 @@ class Figure:
 
 
 _LEAST = 1e-30  # what must be more than 0 is divided by: below it, times overflow
-_KEYS = ("value", "kind", "source", "note")
+_KEYS = ("value", "prior", "kind", "source", "note")
 
 
 def _reader(dimension: str, *, zero: bool) -> Callable[[Any], Figure]:
@@ -82,10 +86,24 @@ def _reader(dimension: str, *, zero: bool) -> Callable[[Any], Figure]:
         quantity = parse(fields["value"], dimension)
         if quantity.value < 0 or (quantity.value < _LEAST and not zero):
             raise ValueError(f"'{fields['value']}' must be {'0 or more' if zero else 'more than 0'}")
-        return Figure(quantity.value, quantity.per_cycle, str(fields["value"]), _provenance(fields.get("kind")),
-                      fields.get("source"), fields.get("note"))  # fmt: skip
+        kind = _provenance(fields.get("kind"))
+        prior = _prior(fields, kind, dimension, per_cycle=quantity.per_cycle)
+        return Figure(
+            quantity.value, quantity.per_cycle, str(fields["value"]), kind, fields.get("source"), fields.get("note"), prior
+        )
 
     return read
+
+
+def _prior(fields: dict[str, Any], kind: Provenance | None, dimension: str, *, per_cycle: bool) -> float | None:
+    if "prior" not in fields:
+        return None
+    if kind is not Provenance.CALIBRATED:
+        raise ValueError("only a figure of kind 'calibrated' has a 'prior'")
+    prior = parse(fields["prior"], dimension)
+    if prior.per_cycle != per_cycle or prior.value <= 0:
+        raise ValueError(f"prior '{fields['prior']}' must be more than 0 and in the unit of the value")
+    return prior.value
 
 
 def _provenance(kind: object) -> Provenance | None:

@@ -81,7 +81,7 @@ def test_only_fitted_figures_sources_and_residuals_change(first: tuple[str, Cali
     for line in new[: len(gone)]:
         if "kind: calibrated" in line:
             assert f"source: {KEY}" in line
-            assert 'note: "prior ' in line
+            assert ", prior: " in line
     assert sum("kind: calibrated" in line for line in new) == len(found.values)
     (source,) = (line for line in new if line.startswith(f"{KEY}:"))
     for word in ("sim calibrate 0.1.0", "2026-11-20", f"{len(NETWORKS)} runs of some runs.csv on i7_12700h", "median error"):
@@ -156,9 +156,36 @@ def test_a_second_fit_has_a_source_of_its_own_and_one_set_of_residuals(tmp_path:
     assert read.residuals is not None
     assert read.residuals.source == f"{KEY}-2"
     (path,) = second.values
-    note = dict(read.figures())[path].note or ""
-    assert note.startswith(f"prior {second.constants[0].constant.prior!r} ({KEY}); ")
-    assert note.count("prior") == 1
+    figure, first = dict(read.figures())[path], dict(load_runtime(str(reference)).figures())[path]
+    assert figure.prior == first.value  # that of the first fit, whose result is no prior
+    assert figure.note == f"prior from {first.source}; {first.note}"
+
+
+def test_a_second_fit_to_the_same_rows_stays(tmp_path: Path) -> None:
+    """Its priors are those of the first one, not what that came to: doubt is not forgotten by fitting often."""
+    reference, found = variant(tmp_path, FIRST)
+    once = tmp_path / "once.yaml"
+    once.write_text(fitted_text(reference, found, EVIDENCE), encoding="utf-8")
+    again = sim.calibrate([s.measured for s in found.samples], once)
+    assert {c.constant.path: c.constant.prior for c in again.constants} == {
+        c.constant.path: c.constant.prior for c in found.constants
+    }
+    assert again.values == pytest.approx(found.values, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("figure", "fault"),
+    [
+        ("{value: 0.6, prior: 0.5, kind: estimated, note: x}", "only a figure of kind 'calibrated' has a 'prior'"),
+        ("{value: 0.6, prior: 0, kind: calibrated, source: a-paper}", "prior '0' must be more than 0"),
+    ],
+)
+def test_a_prior_that_is_none(tmp_path: Path, figure: str, fault: str) -> None:
+    assert CONV
+    path = tmp_path / "mine.yaml"
+    path.write_text(FIRST.replace(CONV[0], f"{CONV[1]}conv: {figure}"), encoding="utf-8")
+    with pytest.raises(HardwareError, match=fault):
+        load_runtime(str(path))
 
 
 def test_aliases_are_refused(tmp_path: Path) -> None:

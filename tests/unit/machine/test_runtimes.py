@@ -90,7 +90,7 @@ def test_every_figure_says_where_it_comes_from_and_why(name: str) -> None:
     assert spec.unsourced() == []
     assert [path for path, f in spec.figures() if f.kind in ("derived", "estimated") and not f.note] == []
     used = {f.source for _, f in spec.figures() if f.source}
-    priors = {key for key in spec.sources if any(f"({key})" in (f.note or "") for _, f in spec.figures())}
+    priors = {key for key in spec.sources if any(f"prior from {key}" in (f.note or "") for _, f in spec.figures())}
     assert set(spec.sources) == used | priors
 
 
