@@ -80,26 +80,32 @@ def _least(setting: Setting) -> Traffic:
     for place, part in enumerate(setting.parts):
         operands = [*found.moving[4 * place : 4 * place + 3]]
         again = found.moving[4 * place + 3]
-        floor = {level: float(np.max(moved)) for level, (moved, _) in least_traffic(part).items()}
-        staging = {memory.id for memory in part.machine.memories if memory.is_staging}  # others' data crosses them too
-        share = {level: _share(operands, level, moved) for level, moved in floor.items() if level not in staging}
-        moving += [_scaled(flow, share) for flow in operands]
-        moving.append(replace(again, crossing=tuple(np.zeros_like(c) for c in again.crossing)))
+        floor = least_traffic(part)
+        for memory in part.machine.memories:  # from the innermost out; others' data crosses staging memories too
+            least = floor[memory.id][0] if memory.id in floor and not memory.is_staging else np.inf
+            operands = _at_most(operands, memory.id, float(np.max(least)))
+        moving += [*operands, replace(again, crossing=tuple(np.zeros_like(c) for c in again.crossing))]
     return replace(found, moving=tuple(moving), apart=lambda: tuple(moving))
 
 
-def _share(flows: list[Flow], level: str, floor_bytes: float) -> float:
-    """What of the bytes over a level the bound counts."""
-    moved = sum(float(c.sum()) for flow in flows for m, c in zip(flow.levels, flow.crossing, strict=True) if m.id == level)
-    return min(1.0, floor_bytes / moved) if moved else 1.0
+def _at_most(flows: list[Flow], level: str, most_bytes: float) -> list[Flow]:
+    """Flows that bring no more than so many bytes over a level, and each no more than over the one further in."""
+    capped = [_capped(flow, level) for flow in flows]
+    moved = sum(float(c.sum()) for flow in capped for m, c in zip(flow.levels, flow.crossing, strict=True) if m.id == level)
+    return [_scaled(flow, level, most_bytes / moved) for flow in capped] if moved > most_bytes else capped
 
 
-def _scaled(flow: Flow, share: dict[str, float]) -> Flow:
-    """Less over each level; never more than over the one further in."""
-    crossing = [c * share.get(level.id, 1.0) for level, c in zip(flow.levels, flow.crossing, strict=True)]
+def _capped(flow: Flow, level: str) -> Flow:
+    crossing = [*flow.crossing]
     for place in range(1, len(crossing)):
-        crossing[place] = np.minimum(crossing[place], crossing[place - 1])
+        if flow.levels[place].id == level:
+            crossing[place] = np.minimum(crossing[place], crossing[place - 1])
     return replace(flow, crossing=tuple(crossing))
+
+
+def _scaled(flow: Flow, level: str, share: float) -> Flow:
+    pairs = zip(flow.levels, flow.crossing, strict=True)
+    return replace(flow, crossing=tuple(c * share if m.id == level else c for m, c in pairs))
 
 
 @dataclass(frozen=True)

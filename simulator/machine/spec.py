@@ -5,7 +5,7 @@ Every figure may be written plainly (`bandwidth: 3.35 TB/s`) or with its provena
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -128,6 +128,9 @@ class Engine(Strict):
         return self
 
 
+_PASSED_THROUGH: Final = ("cache", "registers")  # kinds of memory that are nobody's home
+
+
 class MemoryEnergy(Strict):
     """Energy of moving one byte."""
 
@@ -168,6 +171,8 @@ class Memory(Strict):
             raise ValueError(f"memory '{self.id}' has a bandwidth per cycle, but no clock")
         if self.achieved is not None and self.achieved.value > 1:
             raise ValueError(f"memory '{self.id}': achieved is above 1")
+        if self.holds and self.kind in _PASSED_THROUGH:
+            raise ValueError(f"memory '{self.id}' of kind {self.kind} keeps what passes through; a scratchpad can hold tensors")
         if "boundary" in self.holds and "activations" not in self.holds:
             raise ValueError(f"memory '{self.id}' holds the network's inputs and outputs (boundary), but no activations")
         if self.double_buffer and self.capacity and self.double_buffer.value > self.capacity.value:
@@ -189,7 +194,7 @@ class Memory(Strict):
     @property
     def is_staging(self) -> bool:
         """Whether data of other memories passes through: caches, registers, scratchpads that are no home of their own."""
-        return self.kind in ("cache", "registers") or (self.kind == "scratchpad" and not self.holds)
+        return self.kind in _PASSED_THROUGH or (self.kind == "scratchpad" and not self.holds)
 
 
 class Power(Strict):

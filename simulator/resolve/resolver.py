@@ -8,6 +8,7 @@ nothing but weights run before the inference and leave the graph.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from simulator.dtypes import INT8, SEQUENCE, UNDEFINED
 from simulator.errors import ModelError, ShapeError, UnknownOperatorError, did_you_mean
 from simulator.graph.graph import Coverage, Graph
 from simulator.graph.raw import SMALL_ELEMENTS, AttrRef, RawFunction, RawGraph, RawModel, RawNode, RawTensor
-from simulator.graph.state import grown_cache
+from simulator.graph.state import grown_caches
 from simulator.graph.types import Op, Role, TensorSpec
 from simulator.ops.registry import Input, Out, Rule, all_rules, find_rule
 from simulator.ops.view import MALFORMED, OpView, UnknownShapeError
@@ -315,11 +316,9 @@ class Resolver:
         )  # fmt: skip
 
     def _mark_state(self, ops: Sequence[Op]) -> None:
-        inputs, outputs = frozenset(self.inputs), frozenset(self.outputs)
-        producer = {name: op for op in ops for name in op.outputs}
-        for op in ops:
-            for name in grown_cache(op, self.tensors, producer, inputs, outputs) or ():
-                self.tensors[name] = replace(self.tensors[name], role=Role.STATE)
+        caches = list(grown_caches(ops, self.tensors, frozenset(self.inputs), frozenset(self.outputs)))
+        for name in chain.from_iterable(caches):
+            self.tensors[name] = replace(self.tensors[name], role=Role.STATE)
 
     def _is_arithmetic_of_shapes(self, op: Op) -> bool:
         """Every output is known before the run, so the operator does nothing during it."""

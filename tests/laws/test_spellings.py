@@ -24,6 +24,7 @@ from simulator.result.prediction import Prepared
 
 Nodes = list[onnx.NodeProto]
 X = value("x", 1, 8, 16, 16)
+TOKEN = value("token", 1, 8, 1, 16)
 WEIGHTS = [
     weight("w", 8, 8, 3, 3), weight("b", 8), weight("half", 4, 4, 1, 1), *(weight(f"bn{i}", 8) for i in range(4)),
     weight("m", 16, 32), weight("bm", 32), weight("gain", 16), weight("shift", 16),
@@ -39,7 +40,8 @@ WEIGHTS = [
 def graph(nodes: Nodes, *, source: onnx.ValueInfoProto = X) -> Graph:
     used = {n for op in nodes for n in op.input}
     outputs = [n for op in nodes for n in op.output if n not in used]
-    return resolved(model(nodes, [source], outputs, [w for w in WEIGHTS if w.name in used], opset=18))
+    inputs = [source, *(t for t in (TOKEN,) if t.name in used)]
+    return resolved(model(nodes, inputs, outputs, [w for w in WEIGHTS if w.name in used], opset=18))
 
 
 def conv(source: str = "x", target: str = "c", **attrs: Any) -> onnx.NodeProto:
@@ -223,8 +225,8 @@ OTHERS: dict[str, tuple[Nodes, Nodes]] = {
         ],
     ),
     "append": (
-        [node("ReduceMax", "x i2", "n"), node("Identity", "x", "s"), node("Concat", "s n", "y", axis=2)],
-        [node("ReduceMax", "x i2", "n"), node("Concat", "x n", "y", axis=-2)],
+        [node("Relu", "token", "n"), node("Identity", "x", "s"), node("Concat", "s n", "y", axis=2)],
+        [node("Relu", "token", "n"), node("Concat", "x n", "y", axis=-2)],
     ),
     "strided_views": ALIKE["a convolution reads a piece"],
     "views": ALIKE["split or slices"],

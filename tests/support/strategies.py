@@ -95,7 +95,9 @@ def memories(draw: st.DrawFn, *, energy: bool = False) -> list[dict[str, Any]]:
         holds = (
             ["weights", "activations", *draw(st.sampled_from([[], ["boundary"]]))]
             if outermost
-            else draw(st.sampled_from([[], ["activations"], ["weights"], ["weights", "activations"]]))
+            else draw(
+                st.sampled_from([[], ["activations"], ["weights"], ["weights", "activations"]] if kind == "scratchpad" else [[]])
+            )
         )
         level: dict[str, Any] = {"id": f"m{index}", "kind": kind, "bandwidth": draw(bytes_per_s), "holds": holds}
         if not outermost:

@@ -44,6 +44,12 @@ def test_an_input_that_is_no_output_is_none() -> None:
     assert all(spec.role is not Role.STATE for spec in graph.tensors.values())
 
 
+def test_an_image_that_goes_out_beside_its_features_is_none() -> None:
+    nodes = [node("Relu", "past_k", "f"), node("Concat", "past_k f", "y", axis=1)]
+    graph = resolved(model(nodes, INPUTS, ["y"], []))
+    assert all(spec.role is not Role.STATE for spec in graph.tensors.values())
+
+
 def test_growing_it_writes_what_is_new_and_attention_reads_all() -> None:
     kernels = {k.name: k for k in run("append").kernels}
     grown = next(k for k in kernels.values() if k.outputs[0].name == "present_k")
