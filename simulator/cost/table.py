@@ -184,10 +184,14 @@ def cost_table(
 
 
 def _overhead_s(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
-    """Launches of every kernel, each as long as the runtime takes on its engine."""
-    return work.launches * by_engine(
-        placement, work, lambda engine, _: limits.of(engine).kernel_overhead.seconds(machine.clock_hz)
-    )
+    """Launches of every kernel, each as long as the runtime takes on its engine: launch + fork · log2(units)."""
+
+    def seconds(engine: EngineParams) -> Number:
+        profile = limits.of(engine)
+        launch = profile.kernel_overhead.seconds(machine.clock_hz)
+        return launch if profile.fork is None else launch + profile.fork.seconds(machine.clock_hz) * np.log2(engine.units)
+
+    return work.launches * by_engine(placement, work, lambda engine, _: seconds(engine))
 
 
 def _alike(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Alike | None:

@@ -27,9 +27,24 @@ def launch_section(scene: Scene) -> Section:
         figure = scene.profile.kernel_overhead
         quantity = book.of_profile("launch", scene.engine, "kernel_overhead", figure)
         each = book.seconds("launch", quantity, figure, _clock(scene))
+        fork = _fork(scene)
         launches = Quantity("launches", scene.own(scene.work.launches))
-        found.append(term("overhead_s", "overhead", "s", launches * each, overhead))
+        note = "" if fork is None else "doublings: log2 of the units, which start one another"
+        found.append(term("overhead_s", "overhead", "s", launches * (each if fork is None else each + fork), overhead, note))
     return Section("launch", "Launch and transfer", (*found, *_transfers(scene)))
+
+
+def _fork(scene: Scene) -> Expression | None:
+    """What starting the other units takes; nothing where there is one."""
+    book, figure = scene.book, scene.profile.fork
+    units = float(scene.engine.units)
+    if figure is None or units == 1.0:
+        return None
+    spec = scene.engine_spec
+    assert spec.units is not None
+    cores = book.of_machine("units", f"engines.{spec.id}.units", spec.units)
+    each = book.seconds("fork", book.of_profile("fork", scene.engine, "fork", figure), figure, _clock(scene))
+    return each * Quantity("doublings", math.log2(units), "", cores.figures)
 
 
 def _clock(scene: Scene) -> float | None:

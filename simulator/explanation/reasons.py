@@ -138,7 +138,10 @@ WHAT_IFS: Final[tuple[WhatIf, ...]] = (
         lambda c: c.with_profiles(static_split=False),
     ),
     WhatIf("clock", "the sustained clock", "at the highest clock all the time", lambda c: c.with_engines(sustained_clock=None)),
-    WhatIf("launch", "launches of kernels", "if they cost nothing", lambda c: c.with_profiles(kernel_overhead=_NOTHING)),
+    WhatIf(
+        "launch", "launches of kernels", "if they cost nothing",
+        lambda c: c.with_profiles(kernel_overhead=_NOTHING, fork=None),
+    ),
     WhatIf(
         "once", "what every inference pays once", "if it cost nothing",
         lambda c: replace(

@@ -34,6 +34,7 @@ RANGES: Final[Mapping[str, Range]] = {
     "misaligned": Range(0.1, 1.0, math.log(1.5)),
     "kernel_overhead": Range(1e-8, 1e-3, math.log(2)),
     "inference_overhead": Range(1e-8, 1e-1, math.log(3)),
+    "fork": Range(1e-8, 1e-4, math.log(2)),
     "instructions": Range(0.05, 200.0, math.log(1.3)),
     "output_instructions": Range(0.05, 500.0, math.log(2)),
 }
@@ -41,6 +42,7 @@ RANGES: Final[Mapping[str, Range]] = {
 CYCLES: Final[Mapping[str, Range]] = {
     "kernel_overhead": Range(1.0, 1e7, math.log(2)),
     "inference_overhead": Range(1.0, 1e9, math.log(3)),
+    "fork": Range(1.0, 1e5, math.log(2)),
 }
 _UNNAMED: Final = {
     "cache_exposed": 1.0,
@@ -69,7 +71,7 @@ class Constant:
     def quantity(self) -> str:
         """Its dimension, as `units.parse` calls it: `seconds`, else `ratio` or `count`."""
         field = self.path.split(".")[2]
-        if field.endswith("_overhead"):
+        if field.endswith("_overhead") or field == "fork":
             return "seconds"
         return "count" if field in ("prologue_k", "instructions", "output_instructions") else "ratio"
 
