@@ -224,6 +224,7 @@ def calibrate(
     fit: Sequence[str] = (),
     models: str | Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    least_families: int = 3,
 ) -> "Calibration":
     """The constants of a runtime fitted to the measurements under it, cross-validated by family.
 
@@ -233,6 +234,7 @@ def calibrate(
         fit: the constants to fit, by name (`efficiency.conv`, `bandwidth`); none for all.
         models: folder that the rows' ONNX files lie in; None for that of the file.
         progress: is told what goes on.
+        least_families: of how many model families rows must show a constant for it to be fitted.
 
     Raises:
         MeasurementError, NotFoundError: the file is wrong or not there.
@@ -247,7 +249,7 @@ def calibrate(
         known = ", ".join(dict.fromkeys(row.runtime for row in rows))
         raise UsageError(f"no row is under the runtime '{profile.id}' (there are rows under {known})")
     as_named = [replace(row, runtime=profile.id) for row in own]
-    return calibrate_rows(as_named, _load(folder, models, profile), profile, tuple(fit), progress)
+    return calibrate_rows(as_named, _load(folder, models, profile), profile, tuple(fit), progress, least_families)
 
 
 def _measured(measurements: "str | Path | Sequence[Measurement]") -> "tuple[Sequence[Measurement], Path]":

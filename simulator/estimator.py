@@ -213,10 +213,10 @@ def _totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: 
     """The totals of as many points as one array holds."""
     limits, work = limits_of(runtime, machine), prepared.work
     placement = place(work, machine, limits.profiles, runtime.fallback)
-    by_kernel = works_by_blocks(limits, placement) or boundary_home(machine) is not None
+    crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
+    by_kernel = works_by_blocks(limits, placement) or boundary_home(machine) is not None or crossed
     if policy in IN_ORDER or len({e.id for e in placement}) > 1 or by_kernel:
         parts = _parts(prepared, machine, placement)
-        crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
         cost = cost_table(work, machine, limits, placement, parts, crossed)
     else:
         firsts = tuple(placement[i] for i in work.alike.firsts)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from simulator import api
+from simulator.estimator import totals
 from simulator.io.hardware_reader import hardware_ids, load_spec
 from simulator.machine.figures import Figure
 from simulator.machine.params import machine_of
@@ -292,6 +294,8 @@ PUBLISHED = [
               ("dram", 17.1), ("dram", 8 * GIB), more={"l2": (None, 2 * MIB), "l3": (None, 2 * MIB)}),
     Published("i7_12700h", "Intel ARK", {"fp32": 1.35, "int8": 5.4}, ("dram", 76.8), ("dram", 64 * GIB), 45,
               more={"l3": (None, 24 * MIB)}),
+    Published("epyc_9004_vm2", "118 GFLOP/s a core, copies of 256 MB", {"fp32": 0.236, "int8": 0.944}, ("dram", 32.6),
+              ("dram", 24 * GIB), more={"l2": (None, 2 * MIB), "l3": (None, 32 * MIB)}),
     Published("i9_10940x", "Intel ARK, peaks at the base clock", {"fp32": 2.96, "int8": 11.8}, ("dram", 94),
               ("dram", 256 * GIB), 165, 3300, more={"l3": (None, 19.25 * MIB)}),
     Published("xeon_8480p", "Intel ARK and AMX brief, peaks at the base clock",
@@ -362,7 +366,7 @@ def test_memories_and_power_are_the_published_ones(published: Published) -> None
 
 
 MODE_FIGURES = [
-    ("stm32l4r5:1.8V", "power.active", 0.042), ("stm32l4r5:3.0V", "power.active", 0.0748),
+    ("stm32l4r5:1.8V", "power.active", 0.0447), ("stm32l4r5:3.0V", "power.active", 0.0748),
     ("jetson_orin_nano:7W", "power.tdp", 7), ("jetson_orin_nano:15W", "power.tdp", 15),
     ("jetson_orin_nano:25W", "power.tdp", 25), ("jetson_orin_nano:25W", "memories.dram.bandwidth", 102.4e9),
     ("ethos_u55_128:deep_embedded", "memories.flash.bandwidth", 0.1e9),
@@ -463,3 +467,13 @@ def test_documented_modes_exist() -> None:
     named = [m for m in re.findall(r"([a-z0-9_]+:[\w.]+)", text) if m.partition(":")[0] in IDS]
     assert named
     assert set(named) <= set(MODES)
+
+
+@pytest.mark.parametrize("machine", IDS)
+def test_totals_are_those_of_the_estimate(machine: str) -> None:
+    """The fast way that sweeps and fits take, on every machine as it is: links, blocks, several engines."""
+    precision = None if load_spec(machine).hardware_class in ("cpu", "gpu") else "int8"
+    est = api.estimate("resnet8", machine, precision=precision)
+    found = totals(est.prepared, machine_of(est.hardware), est.runtime)
+    assert found.latency_s == est.latency_s
+    assert found.energy_j == est.energy_j

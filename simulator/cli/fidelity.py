@@ -119,6 +119,12 @@ def calibrate(
             "--fit", metavar="A,B", help="Constants to fit: efficiency.conv,bandwidth; default: all that enough rows show"
         ),
     ] = None,
+    least_families: Annotated[
+        int,
+        typer.Option(
+            "--least-families", metavar="N", min=1, help="Fit a constant only if rows of so many model families show it"
+        ),
+    ] = 3,
     models: Models = None,
     by: Breakdown = None,
     format: Annotated[CalibrationFormat, typer.Option("--format", help="How to print")] = CalibrationFormat.TABLE,  # noqa: A002
@@ -133,7 +139,7 @@ def calibrate(
         raise OutputError(f"{output}: a runtime profile is a .yaml file")
     wanted = tuple(name.strip() for name in (fit or "").split(",") if name.strip())
     with progress() as tell:
-        found = api.calibrate(file, runtime, fit=wanted, models=models, progress=tell)
+        found = api.calibrate(file, runtime, fit=wanted, models=models, progress=tell, least_families=least_families)
     if output is not None:
         _write(found, runtime, file.name, output)
     if format is CalibrationFormat.JSON:

@@ -26,7 +26,7 @@ def compute_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ..
     if limits.ideal:
         return np.asarray(reduce(np.maximum, found, np.zeros(len(work))))
     if any(p.instructions or p.output_instructions or p.by_type for p in limits.profiles.values()):
-        found.append(instructions_s(work, limits, placement))
+        found.append(instructions_s(work, limits, placement, units[0]))
     return reduce(np.add, found) if found else np.zeros(len(work))
 
 
@@ -63,16 +63,27 @@ def filled_share(work: WorkTable, limits: Limits, placement: tuple[EngineParams,
     return np.asarray(result)
 
 
-def instructions_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
-    """Seconds of the instructions beside the arithmetic: loads and unpacking for MACs, loop ends for output elements.
+def instructions_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...], matrix_s: Array) -> Array:
+    """Seconds that the instructions beside the arithmetic add: loads and unpacking for MACs, loop ends for output elements.
 
     (MACs · i · 4 B / register width + outputs · o) / (issue · clock · cores), i and o those of the runtime, which may also
-    leave issue slots empty. Padded input channels are loaded like others.
+    leave issue slots empty. Padded input channels are loaded like others. A core that issues several instructions a cycle
+    issues some beside those that multiply: these keep 1/issue of the slots of the cycles `matrix_s` that they take.
     """
     per_mac = by_class(placement, work, lambda e, rate, kind: _instructions_s(e, rate, kind, limits)[0])
     per_output = by_class(placement, work, lambda e, rate, kind: _instructions_s(e, rate, kind, limits)[1])
     multiple = by_engine(placement, work, lambda e, _: _input_multiple(e, limits))
-    return np.asarray(work.macs / padded_share(work, multiple) * per_mac + work.outputs * per_output)
+    beside = matrix_s * by_engine(placement, work, lambda e, _: 1.0 - 1.0 / issue_of(e, limits))
+    loads = work.macs / padded_share(work, multiple) * per_mac
+    return np.asarray(np.maximum(loads - beside, 0.0) + work.outputs * per_output)
+
+
+def issue_of(engine: EngineParams, limits: Limits) -> Number:
+    """Instructions a cycle: of the core, and at most what the order of the runtime's code allows."""
+    profile, shape = limits.of(engine), engine.shape
+    if not isinstance(shape, Core):
+        return 1.0
+    return np.minimum(shape.issue, profile.issue.value) if profile.issue else shape.issue
 
 
 def _input_multiple(engine: EngineParams, limits: Limits) -> Number:
@@ -87,8 +98,7 @@ def _instructions_s(engine: EngineParams, rate: str, kind: Kind, limits: Limits)
     per_mac, per_output = profile.instructions_of(kind, engine.native(rate) or rate)
     if not isinstance(shape, Core) or engine.clock_hz is None:
         return 0.0, 0.0
-    issue = np.minimum(shape.issue, profile.issue.value) if profile.issue else shape.issue
-    per_s = issue * engine.clock_hz * _kept(engine, profile) * engine.units
+    per_s = issue_of(engine, limits) * engine.clock_hz * _kept(engine, profile) * engine.units
     return per_mac * 4.0 / shape.width_bytes / per_s, per_output / per_s
 
 

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
+
 from simulator.errors import UsageError
+from simulator.machine.figures import Number
 from simulator.machine.geometry import BlockNpu
 from simulator.machine.params import EngineParams, Machine, engines_of
 from simulator.machine.runtime import Profile, RuntimeSpec
@@ -28,6 +31,11 @@ class Limits:
     def of(self, engine: EngineParams) -> Profile:
         """How the runtime uses an engine."""
         return self.profiles[engine.id]
+
+    def hidden_share(self, engine: EngineParams) -> Number:
+        """Share θ of the shorter of compute and memory time that hides: by the runtime's code, or by the core's caches."""
+        theta = self.of(engine).overlap.value
+        return theta if isinstance(engine.overlap, float) and engine.overlap <= theta else np.maximum(theta, engine.overlap)
 
 
 IDEAL = Limits(_NONE, ideal=True)

@@ -159,7 +159,7 @@ def cost_table(
     `crossed` what the links between them carry, `traffic` what stands in for the bytes that the kernels move.
     """
     parts = parts or (Part(machine, work),)
-    theta = by_engine(placement, work, lambda engine, _: limits.of(engine).overlap.value)
+    theta = by_engine(placement, work, lambda engine, _: limits.hidden_share(engine))
     traffic = traffic or traffic_of(work, machine, limits, placement, parts)
     times = Times(traffic.moving, traffic.rates, traffic.shown)
     crossing = link_s(crossed, machine, limits, placement)
@@ -188,8 +188,8 @@ def _overhead_s(work: WorkTable, machine: Machine, limits: Limits, placement: tu
 
     def seconds(engine: EngineParams) -> Number:
         profile = limits.of(engine)
-        launch = profile.kernel_overhead.seconds(machine.clock_hz)
-        return launch if profile.fork is None else launch + profile.fork.seconds(machine.clock_hz) * np.log2(engine.units)
+        launch, fork = profile.kernel_overhead.seconds(machine.clock_hz), profile.fork_overhead
+        return launch if fork is None else launch + fork.seconds(machine.clock_hz) * np.log2(engine.units)
 
     return work.launches * by_engine(placement, work, lambda engine, _: seconds(engine))
 

@@ -79,6 +79,15 @@ class Book:
             found.append(self.of_machine("even split", f"{path}.even_split", engine.even_split))
         return found
 
+    def hidden_share(self, engine: Engine, params: EngineParams) -> Expression:
+        """θ: of the runtime's code, or of the core's caches if that is more."""
+        profile = self.runtime.profile(engine.kind)
+        assert profile is not None
+        theta = self.of_profile("θ", params, "overlap", profile.overlap)
+        if engine.overlap is None or engine.overlap.value <= profile.overlap.value:
+            return theta
+        return self.of_machine("θ", f"engines.{engine.id}.overlap", engine.overlap)
+
     def peak(self, engine: Engine, native: str) -> Expression:
         """MACs per second in an element type that the engine has."""
         return self.rate("peak", f"engines.{engine.id}.peak.{native}", engine.peak[native], self.clock(engine), "MAC/s")  # type: ignore[index]

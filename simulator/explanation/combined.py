@@ -36,14 +36,14 @@ def launch_section(scene: Scene) -> Section:
 
 def _fork(scene: Scene) -> Expression | None:
     """What starting the other units takes; nothing where there is one."""
-    book, figure = scene.book, scene.profile.fork
+    book, figure = scene.book, scene.profile.fork_overhead
     units = float(scene.engine.units)
     if figure is None or units == 1.0:
         return None
     spec = scene.engine_spec
     assert spec.units is not None
     cores = book.of_machine("units", f"engines.{spec.id}.units", spec.units)
-    each = book.seconds("fork", book.of_profile("fork", scene.engine, "fork", figure), figure, _clock(scene))
+    each = book.seconds("fork", book.of_profile("fork", scene.engine, "fork_overhead", figure), figure, _clock(scene))
     return each * Quantity("doublings", math.log2(units), "", cores.figures)
 
 
@@ -124,7 +124,7 @@ def _busy(scene: Scene, policy: str, windows: Windows) -> Expression:
         return compute + memory
     kept: list[Expression] = []
     if policy == "runtime" and scene.own(cost.overlap) < 1.0:
-        kept.append(constant(1.0) - scene.book.of_profile("θ", scene.engine, "overlap", scene.profile.overlap))
+        kept.append(constant(1.0) - scene.book.hidden_share(scene.engine_spec, scene.engine))
     tiles = scene.own(cost.tiles)
     if np.isfinite(tiles):
         kept.append(constant(1.0) / Quantity("tiles", tiles))

@@ -4,7 +4,7 @@ from simulator.cost.blocks import plan_of
 from simulator.cost.compute import compute_parts_s, instructions_s
 from simulator.cost.geometry import padded_share
 from simulator.explanation.book import vector_efficiency
-from simulator.explanation.expression import Expression, Quantity, least, sum_of
+from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
 from simulator.explanation.filled import filled_terms, product
 from simulator.explanation.scene import Scene
 from simulator.explanation.terms import OperatorWork, Section, Term, term
@@ -48,8 +48,9 @@ def compute_section(scene: Scene) -> Section:
     limits, placement = scene.setting.limits, scene.setting.placement
     if _is_by_blocks(scene):
         return Section("compute", "Compute", (_by_blocks(scene),))
-    matrix, vector, special = (scene.own(s) for s in compute_parts_s(scene.work, limits, placement))
-    beside = scene.own(instructions_s(scene.work, limits, placement))
+    parts_s = compute_parts_s(scene.work, limits, placement)
+    matrix, vector, special = (scene.own(s) for s in parts_s)
+    beside = scene.own(instructions_s(scene.work, limits, placement, parts_s[0]))
     filled = filled_terms(scene)
     found: list[Term] = [*filled]
     if matrix:
@@ -61,7 +62,7 @@ def compute_section(scene: Scene) -> Section:
     if special:
         found.append(term("special_s", "special", "s", _special(scene), special, "exp, erf, root and the like"))
     if beside:
-        found.append(_instructions(scene, beside))
+        found.append(_instructions(scene, beside, matrix))
     names = [("matrix", matrix), ("vector", vector), ("special", special), ("instructions", beside)]
     parts = [Quantity(name, seconds, "s") for name, seconds in names if seconds]
     together = term("compute_s", "compute", "s", sum_of(parts), scene.own(scene.est.cost.compute_s))
@@ -127,8 +128,8 @@ def _at(scene: Scene, rate: Expression) -> Expression:
     return rate * vector_efficiency(scene.book, scene.engine, scene.profile)
 
 
-def _instructions(scene: Scene, value: float) -> Term:
-    """Instructions beside the arithmetic over those that the cores issue in a second."""
+def _instructions(scene: Scene, value: float, matrix_s: float) -> Term:
+    """Instructions beside the arithmetic over those that the cores issue in a second, less what they issue beside the MACs."""
     book, profile, engine, spec = scene.book, scene.profile, scene.engine, scene.engine_spec
     own = next((table for rate, table in profile.by_type.items() if rate == scene.native), profile)
     path = "" if own is profile else f"by_type.{scene.native}."
@@ -155,6 +156,12 @@ def _instructions(scene: Scene, value: float) -> Term:
     name = "MACs" if counted == scene.own(scene.work.macs) else "padded MACs"
     macs = Quantity(name, counted, "MAC") * per_mac * Quantity("4 B", 4.0, "B") / width
     outputs = Quantity("outputs", scene.own(scene.work.outputs)) * per_output
-    both = [part for part, count in ((macs, per_mac.number), (outputs, per_output.number)) if count]
     note = "loads and unpacking for MACs, loop ends and scaling for outputs"
-    return term("instructions_s", "instructions", "s", sum_of(both) / per_s, value, note)
+    if issue.value == 1.0 or not matrix_s:
+        both = [part for part, count in ((macs, per_mac.number), (outputs, per_output.number)) if count]
+        return term("instructions_s", "instructions", "s", sum_of(both) / per_s, value, note)
+    one = constant(1.0)
+    loads = largest(macs / per_s - Quantity("matrix", matrix_s, "s") * (one - one / issue), constant(0.0))
+    found = [part for part, count in ((loads, per_mac.number), (outputs / per_s, per_output.number)) if count]
+    note += "; slots that the multiplications leave hold some of them"
+    return term("instructions_s", "instructions", "s", sum_of(found), value, note)

@@ -140,7 +140,7 @@ WHAT_IFS: Final[tuple[WhatIf, ...]] = (
     WhatIf("clock", "the sustained clock", "at the highest clock all the time", lambda c: c.with_engines(sustained_clock=None)),
     WhatIf(
         "launch", "launches of kernels", "if they cost nothing",
-        lambda c: c.with_profiles(kernel_overhead=_NOTHING, fork=None),
+        lambda c: c.with_profiles(kernel_overhead=_NOTHING, fork_overhead=None),
     ),
     WhatIf(
         "once", "what every inference pays once", "if it cost nothing",

@@ -340,7 +340,7 @@ def _combined(scene: Scene, seconds: Mapping[str, float]) -> list[Term]:
         return [term("memory_s", "memory", "s", sum_of(longest), value)]
     in_turn = max(scene.own(times.one_after_another_s), *(q.number for q in longest))
     found = _in_turn(scene, in_turn)
-    theta = scene.book.of_profile("θ", scene.engine, "overlap", scene.profile.overlap)
+    theta = scene.book.hidden_share(scene.engine_spec, scene.engine)
     most = largest(*longest)
     beyond = Quantity("in turn", in_turn, "s") - Quantity("longest", most.value, "s")
     note = "θ of the runtime's overlap hides what the shorter ones take"

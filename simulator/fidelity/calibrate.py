@@ -50,6 +50,7 @@ class Fitted:
     shown_by: int
     families: int
     moved: bool
+    families_needed: int = LEAST_FAMILIES
 
     @property
     def at_bound(self) -> bool:
@@ -66,7 +67,7 @@ class Fitted:
             return "no row shows it"
         if self.shown_by < LEAST_ROWS:
             return f"too few rows: {LEAST_ROWS} are needed"
-        return f"too few families, {self.families}: {LEAST_FAMILIES} are needed"
+        return f"too few families, {self.families}: {self.families_needed} are needed"
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,11 @@ def calibrate(
     runtime: RuntimeSpec,
     wanted: tuple[str, ...] = (),
     progress: Callable[[str], None] = lambda _: None,
+    least_families: int = LEAST_FAMILIES,
 ) -> Calibration:
     """Fit the constants of `runtime` to measurements under it; with `wanted`, only those called so.
+
+    A constant is fitted only where rows of `least_families` model families show it.
 
     Raises:
         UsageError: too few rows to fit anything, no such constant, a row whose measured or predicted time is no time, or
@@ -165,10 +169,10 @@ def calibrate(
     _checked(samples, before)
     families = np.array([s.measured.fold for s in samples])
     kinds = frozenset(e.kind for s in samples for e in s.machine.engines)
-    everything = _supported(samples, runtime, constants_of(runtime, kinds, wanted), families)
+    everything = _supported(samples, runtime, constants_of(runtime, kinds, wanted), families, least_families)
     chosen = tuple(f.constant for f in everything if f.moved)
     if not chosen:
-        needed = f"{LEAST_ROWS} rows of {LEAST_FAMILIES} families"
+        needed = f"{LEAST_ROWS} rows of {least_families} families"
         raise UsageError(f"nothing to fit: each of {len(everything)} constant(s) needs {needed} that show it")
     progress(f"{len(samples)} rows, {len(chosen)} of {len(everything)} constants")
     problem = _Problem(samples, runtime, chosen, least_squares)
@@ -176,9 +180,7 @@ def calibrate(
     values = dict(zip((c.path for c in chosen), problem.rounded(solution), strict=True))
     fitted = with_constants(runtime, values)
     held_out, folds = _held_out(problem, solution, families, progress)
-    constants = tuple(
-        Fitted(f.constant, values.get(f.constant.path, f.value), f.shown_by, f.families, f.moved) for f in everything
-    )
+    constants = tuple(replace(f, value=values.get(f.constant.path, f.value)) for f in everything)
     after = predictions(samples, fitted)
     return Calibration(fitted, constants, tuple(samples), _tuple(before), _tuple(after), _tuple(held_out), folds)
 
@@ -189,6 +191,7 @@ def calibrate_rows(
     runtime: RuntimeSpec,
     wanted: tuple[str, ...] = (),
     progress: Callable[[str], None] = lambda _: None,
+    least_families: int = LEAST_FAMILIES,
 ) -> Calibration:
     """Fit the constants of `runtime` to those rows of a measurement file that can be predicted.
 
@@ -206,7 +209,7 @@ def calibrate_rows(
     left_out = tuple(unpredicted[place] for place in sorted(unpredicted))
     if left_out and len(samples) < LEAST_ROWS:
         raise UsageError(f"{len(samples)} measurement(s) are too few to fit a constant; {nothing_predicted(left_out)}")
-    fitted = calibrate([samples[place] for place in sorted(samples)], runtime, wanted, progress)
+    fitted = calibrate([samples[place] for place in sorted(samples)], runtime, wanted, progress, least_families)
     return replace(fitted, unpredicted=left_out)
 
 
@@ -223,7 +226,11 @@ def _checked(samples: Sequence[Sample], predicted: Array) -> None:
 
 
 def _supported(
-    samples: Sequence[Sample], runtime: RuntimeSpec, constants: tuple[Constant, ...], families: NDArray[np.str_]
+    samples: Sequence[Sample],
+    runtime: RuntimeSpec,
+    constants: tuple[Constant, ...],
+    families: NDArray[np.str_],
+    least_families: int,
 ) -> tuple[Fitted, ...]:
     """Every constant where it is, with the rows that show it there; `moved` where they are enough to fit it."""
     problem = _Problem(samples, runtime, constants)
@@ -231,7 +238,8 @@ def _supported(
     found = []
     for constant, rows in zip(constants, (np.abs(effects) >= LEAST_EFFECT).T, strict=True):
         count, of = int(rows.sum()), len(set(families[rows].tolist()))
-        found.append(Fitted(constant, constant.value, count, of, count >= LEAST_ROWS and of >= LEAST_FAMILIES))
+        enough = count >= LEAST_ROWS and of >= least_families
+        found.append(Fitted(constant, constant.value, count, of, enough, least_families))
     return tuple(found)
 
 

@@ -3,14 +3,16 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from simulator.errors import UsageError, did_you_mean
 from simulator.machine.figures import Figure, Number
-from simulator.machine.runtime import Profile, RuntimeSpec
+from simulator.machine.runtime import Instructions, Profile, RuntimeSpec
 from simulator.units import format_exact
+
+_Section = TypeVar("_Section", bound=Instructions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ RANGES: Final[Mapping[str, Range]] = {
     "misaligned": Range(0.1, 1.0, math.log(1.5)),
     "kernel_overhead": Range(1e-8, 1e-3, math.log(2)),
     "inference_overhead": Range(1e-8, 1e-1, math.log(3)),
-    "fork": Range(1e-8, 1e-4, math.log(2)),
+    "fork_overhead": Range(1e-8, 1e-4, math.log(2)),
     "instructions": Range(0.05, 200.0, math.log(1.3)),
     "output_instructions": Range(0.05, 500.0, math.log(2)),
 }
@@ -42,7 +44,7 @@ RANGES: Final[Mapping[str, Range]] = {
 CYCLES: Final[Mapping[str, Range]] = {
     "kernel_overhead": Range(1.0, 1e7, math.log(2)),
     "inference_overhead": Range(1.0, 1e9, math.log(3)),
-    "fork": Range(1.0, 1e5, math.log(2)),
+    "fork_overhead": Range(1.0, 1e5, math.log(2)),
 }
 _UNNAMED: Final = {
     "cache_exposed": 1.0,
@@ -54,7 +56,10 @@ _UNNAMED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A figure of a runtime by its path, `profiles.<engine kind>.<field>[.<kernel class>]`: its prior, and its value now."""
+    """A figure of a runtime by its path: its prior, and its value now.
+
+    `profiles.<engine kind>.<field>[.<kernel class>]`, or `profiles.<engine kind>.by_type.<type>.<field>.<kernel class>`.
+    """
 
     path: str
     prior: float
@@ -70,8 +75,8 @@ class Constant:
     @property
     def quantity(self) -> str:
         """Its dimension, as `units.parse` calls it: `seconds`, else `ratio` or `count`."""
-        field = self.path.split(".")[2]
-        if field.endswith("_overhead") or field == "fork":
+        field = _field(self.path)
+        if field.endswith("_overhead"):
             return "seconds"
         return "count" if field in ("prologue_k", "instructions", "output_instructions") else "ratio"
 
@@ -90,9 +95,9 @@ def constants_of(runtime: RuntimeSpec, engine_kinds: frozenset[str], wanted: tup
     found = []
     for path, figure in runtime.figures():
         parts = path.split(".")
-        if parts[0] == "profiles" and parts[1] in used and parts[2] in RANGES and figure.value > 0:
+        if parts[0] == "profiles" and parts[1] in used and _field(path) in RANGES and figure.value > 0:
             prior = figure.value if figure.prior is None else figure.prior
-            found.append(Constant(path, prior, figure.value, _range(parts[2], figure, prior), figure.per_cycle))
+            found.append(Constant(path, prior, figure.value, _range(_field(path), figure, prior), figure.per_cycle))
     unknown = [name for name in wanted if not any(_means(name, c) for c in found)]
     if unknown:
         known = list(dict.fromkeys(c.path.split(".", 2)[2] for c in found))
@@ -100,6 +105,12 @@ def constants_of(runtime: RuntimeSpec, engine_kinds: frozenset[str], wanted: tup
             f"{runtime.id} has no constant '{unknown[0]}'{did_you_mean(unknown[0], known)} (known: {', '.join(known)})"
         )
     return tuple(c for c in found if not wanted or any(_means(name, c) for name in wanted))
+
+
+def _field(path: str) -> str:
+    """The field of a profile that a path names."""
+    parts = path.split(".")
+    return parts[4] if parts[2] == "by_type" else parts[2]
 
 
 def _range(field: str, figure: Figure, prior: float) -> Range:
@@ -110,7 +121,7 @@ def _range(field: str, figure: Figure, prior: float) -> Range:
 
 def _means(name: str, constant: Constant) -> bool:
     """Whether `name` is the whole path, its end (`efficiency.conv`), or a field of a profile (`efficiency`)."""
-    return constant.path == name or constant.path.endswith(f".{name}") or constant.path.split(".")[2] == name
+    return constant.path == name or constant.path.endswith(f".{name}") or _field(constant.path) == name
 
 
 def with_constants(runtime: RuntimeSpec, values: Mapping[str, Number]) -> RuntimeSpec:
@@ -118,11 +129,18 @@ def with_constants(runtime: RuntimeSpec, values: Mapping[str, Number]) -> Runtim
     profiles: dict[Any, Profile] = dict(runtime.profiles)
     for path, value in values.items():
         _, kind, name, *key = path.split(".")
-        profiles[kind] = _with_value(profiles[kind], name, key, value)
+        profile = profiles[kind]
+        if name == "by_type":
+            rate, name, *key = key
+            tables: dict[Any, Instructions] = dict(profile.by_type)
+            tables[rate] = _with_value(tables[rate], name, key, value)
+            profiles[kind] = profile.model_copy(update={"by_type": tables})
+        else:
+            profiles[kind] = _with_value(profile, name, key, value)
     return runtime.model_copy(update={"profiles": profiles})
 
 
-def _with_value(profile: Profile, name: str, key: list[str], value: Number) -> Profile:
+def _with_value(profile: _Section, name: str, key: list[str], value: Number) -> _Section:
     old = getattr(profile, name)
     new: object
     if isinstance(old, Figure):

@@ -54,6 +54,7 @@ class EngineParams:
     shape: Shape
     memories: tuple[str, ...] = ()  # ids of those it works from; empty: all
     even_split: Number = 1.0
+    overlap: Number = 0.0
 
     def native(self, rate: str) -> str | None:
         """The rate a kernel of element type `rate` runs at: its own or the next wider one; None without any."""
@@ -182,6 +183,7 @@ def _engine(engine: Engine, defaults: Mapping[str, float]) -> EngineParams:
         _energies(engine.energy.vector, defaults, f"engines.{engine.id}.energy.vector."),
         engine.units.value if engine.units else 1.0, clock, shape_of(engine.geometry), engine.memories,
         engine.even_split.value if engine.even_split else 1.0,
+        engine.overlap.value if engine.overlap else 0.0,
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ class Profile(Instructions):
     odd_groups: f.Ratio | None = None  # as fast as the others
     cache_exposed: dict[Kind | Literal["default"], f.Fraction] = {}  # all of it
     kernel_overhead: f.Seconds
-    fork: f.Seconds | None = None  # of starting the other units for a kernel, for every doubling of them
+    fork_overhead: f.Seconds | None = None  # of starting the other units for a kernel, for every doubling of them
     inference_overhead: f.Seconds
     switch: f.Seconds | None = None  # of coming to this engine from another within an inference
     static_split: bool = False  # over all units alike, whatever each of them can do

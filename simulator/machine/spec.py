@@ -95,7 +95,8 @@ class Engine(Strict):
 
     `geometry` is what a kernel must fill to reach the peak. `clock` is the highest the part reaches, which its peaks
     refer to; `sustained_clock` what it keeps under load; `even_split`, where its units are of several kinds, the share of
-    the peak that work in equal parts reaches, for it ends with the slowest. `supports` is what it runs (left out: all),
+    the peak that work in equal parts reaches, for it ends with the slowest; `overlap` the share of the time of loads that it
+    works through whatever the code (a data cache that fills while the core goes on). `supports` is what it runs (left out: all),
     `memories` the ids of those it works from (left out: all).
     """
 
@@ -106,6 +107,7 @@ class Engine(Strict):
     clock: f.Hertz | None = None
     sustained_clock: f.Hertz | None = None
     even_split: f.Fraction | None = None
+    overlap: f.Fraction | None = None
     peak: dict[Rate, f.MacsPerS] = Field(min_length=1)
     vector: dict[Rate, f.OpsPerS] = {}
     special: f.OpsPerS | None = None

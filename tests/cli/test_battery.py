@@ -43,17 +43,17 @@ def test_without_energy_the_life_is_null() -> None:
 def test_the_report_has_a_line(width: str) -> None:
     lines = good("estimate", *SMALL, *COIN, COLUMNS=width).lines
     (line,) = [line for line in lines if line.split()[:1] == ["Battery"]]
-    assert "at most 5.78 days" in line
-    assert "2.38 kJ at 4.76 mW on average" in line
+    assert "at most 5.43 days" in line
+    assert "2.38 kJ at 5.07 mW on average" in line
     assert all(len(ESCAPE.sub("", line)) <= int(width) for line in lines)
 
 
 def test_markdown_and_files_have_it_too(tmp_path: Path) -> None:
     report = good("estimate", *SMALL, *COIN, "--format", "md").out
-    assert "| Battery | at most 5.78 days" in report
+    assert "| Battery | at most 5.43 days" in report
     assert "> note: stm32l4r5 gives no idle power" in report
     good("estimate", *SMALL, *COIN, "-o", str(tmp_path / "report.txt"))
-    assert "at most 5.78 days" in (tmp_path / "report.txt").read_text(encoding="utf-8")
+    assert "at most 5.43 days" in (tmp_path / "report.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def test_an_estimate_has_an_interval(file: Path, tmp_path: Path) -> None:
     out = good(*call).out
     assert re.search(rf"Expected  \S+ ms, 90 %: \S+–\S+ ms   as far off as {len(NETWORKS)} measured runs", out)
     assert "90 %:" in good(*call, "--format", "md").out
-    for plain in (call[:-2], (*call, "--overlap", "none"), (*call, "--per-op")):
+    for plain in ((*call[:-1], "tflite"), (*call, "--overlap", "none"), (*call, "--per-op")):
         assert good(*plain, "--format", "json").json["totals"]["latency_interval_s"] is None
         assert "90 %:" not in good(*plain).out
 

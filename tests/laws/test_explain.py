@@ -117,7 +117,7 @@ def shaped(draw: st.DrawFn) -> tuple[HardwareSpec, RuntimeSpec]:
         }
     profile |= {"misaligned": 0.5, "odd_groups": 0.4, "static_split": True, "streaming": {"default": 0.9, "conv": 0.7}}
     profile["kernel_overhead"] = draw(st.sampled_from(["900 cycles", "2 us"]))
-    profile["fork"] = draw(st.sampled_from(["0 s", "70 cycles", "3 us"]))
+    profile["fork_overhead"] = draw(st.sampled_from(["0 s", "70 cycles", "3 us"]))
     return HardwareSpec.model_validate(machine), RuntimeSpec.model_validate(software)
 
 

@@ -162,7 +162,7 @@ def runtime_document(base: Mapping[str, Any], host: Host, probed: Probed, facts:
     resident = _resident(host, probed)
     if resident is not None:
         profile["resident"] = _measured(f"{resident:.2f}", "of the last cache: where weights begin to come from memory")
-    profile.pop("fork", None)  # the overhead of a node was probed with these threads
+    profile.pop("fork_overhead", None)  # the overhead of a node was probed with these threads
     profile["kernel_overhead"] = _measured(f"{probed.node_s * 1e6:.3g} us", "a small convolution more in a chain")
     profile["inference_overhead"] = _measured(f"{probed.run_s * 1e6:.3g} us", "a run of one small convolution")
     return {

@@ -36,16 +36,19 @@ def test_instructions_come_beside_the_macs() -> None:
     assert cycles(4, **COUNTS) == pytest.approx(macs(4) * 2.5 + OUTPUTS * 10)
 
 
-def test_two_issue_slots_halve_them_and_wide_registers_load_more() -> None:
-    assert cycles(4, core={"issue": 2}, **COUNTS) == pytest.approx(macs(4) * 1.75 + OUTPUTS * 5)
-    assert cycles(4, core={"issue": 2, "width": "8 B"}, **COUNTS) == pytest.approx(macs(4) * 1.375 + OUTPUTS * 5)
+def test_two_issue_slots_hold_both_kinds_and_wide_registers_load_more() -> None:
+    assert cycles(4, core={"issue": 2}, **COUNTS) == pytest.approx(macs(4) * (1 + 1.5) / 2 + OUTPUTS * 5)
+    assert cycles(4, core={"issue": 2, "width": "8 B"}, **COUNTS) == pytest.approx(macs(4) + OUTPUTS * 5)
+
+
+def test_no_more_than_one_multiplication_issues_in_a_cycle() -> None:
+    assert cycles(4, core={"issue": 4}, **COUNTS) == pytest.approx(macs(4) + OUTPUTS * 10 / 4)
 
 
 @pytest.mark.parametrize(("issue", "slots"), [(1, 1), (1.5, 1.5), (4, 2)])
 def test_code_may_leave_issue_slots_empty_but_gets_no_more(issue: float, slots: float) -> None:
-    assert cycles(4, core={"issue": 2}, issue=issue, **COUNTS) == pytest.approx(
-        macs(4) * (1 + 1.5 / slots) + OUTPUTS * 10 / slots
-    )
+    found = cycles(4, core={"issue": 2}, issue=issue, **COUNTS)
+    assert found == pytest.approx((macs(4) * (1 + 1.5) + OUTPUTS * 10) / slots)
 
 
 def test_an_element_type_may_have_counts_of_its_own() -> None:
