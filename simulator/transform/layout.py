@@ -22,6 +22,7 @@ Order = tuple[int, ...]  # dimensions from the outermost in memory to the innerm
 _SLICES: Final = frozenset({"Slice", "Split", "Expand"})
 _IN_ONE_PIECE: Final = frozenset({Kind.NORM, Kind.SOFTMAX})
 _KEEPS_ORDER: Final = frozenset({Kind.POINTWISE, Kind.CAST, Kind.POOL, Kind.COPY})
+_CHANNELS_LAST: Final = (0, 2, 3, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +117,18 @@ class _Layout:
         return (0, *plain[2:], 1) if self.channels_last and rank > 2 else plain
 
     def _convolution(self, index: int, op: Op) -> None:
-        """Its data in the layout of the runtime; 16 bit with channels first go through channels last and back."""
+        """Its data in the layout of the runtime, or channels last as it comes (behind a norm over the channels, whose result
+        is transposed back); 16 bit with channels first go through channels last and back.
+        """
         data, result = self.tensors[op.inputs[0]], self.tensors[op.outputs[0]]
-        wanted = self._image(data.rank)
         name, shape = op.inputs[0], data.shape or ()
-        strides = self.strides.get(name, Strides(wanted))
-        converts = not self.channels_last and self.kinds[index] is Kind.CONV and data.dtype.bits == 16 and data.rank == 4
+        strides = self.strides.get(name, Strides(self._image(data.rank)))
+        last = data.rank == 4 and strides.dense and _is_channels_last(strides.order, shape)
+        wanted = _CHANNELS_LAST if last else self._image(data.rank)
+        converts = not (self.channels_last or last) and self.kinds[index] is Kind.CONV
+        converts = converts and data.dtype.bits == 16 and data.rank == 4
         if converts:
-            name = self._copied(op, name, (0, 2, 3, 1))
+            name = self._copied(op, name, _CHANNELS_LAST)
         elif not strides.dense or not _same(strides.order, wanted, shape):
             name = self._copied(op, name, wanted)
         self.strides[result.name] = Strides(wanted)
@@ -146,9 +151,11 @@ class _Layout:
         before = self.strides.get(source)
         if kind is Kind.ATTENTION and len(shape) == 4:
             return Strides((0, 2, 1, 3))  # fused attention writes heads beside each other, as the reshape after it wants
-        if kind in (Kind.POINTWISE, Kind.CAST) or op.op_type == "Concat":
-            alike = (self.strides[n] for n in op.inputs if n in self.strides and self.tensors[n].rank == len(shape))
-            return Strides(max(alike, key=lambda s: s.order != plain.order, default=plain).order)
+        if kind in (Kind.POINTWISE, Kind.CAST):
+            return Strides(self._leading(op, shape))
+        if op.op_type == "Concat":
+            orders = {self.strides[n].order for n in op.inputs if n in self.strides}
+            return Strides(orders.pop()) if len(orders) == 1 else plain
         if before is None:
             return plain
         if op.op_type == "Transpose":
@@ -161,6 +168,12 @@ class _Layout:
             return Strides(before.order, dense=op.op_type not in _SLICES)
         return plain
 
+    def _leading(self, op: Op, shape: Shape) -> Order:
+        """The order of the first operand that is not repeated along a dimension: results lie as it does."""
+        known = [n for n in op.inputs if n in self.strides and self.tensors[n].rank == len(shape)]
+        whole = [n for n in known if self.tensors[n].shape == shape]
+        return next((self.strides[n].order for n in (*whole, *known)), tuple(range(len(shape))))
+
 
 def _contiguous(op: Op, source: str, target: str, opset: int) -> Op:
     return Op(f"{target}/copy", "contiguous", "aten", opset, (source,), (target,), origin=op.origin, repeat=op.repeat, added=True)
@@ -169,6 +182,11 @@ def _contiguous(op: Op, source: str, target: str, opset: int) -> Op:
 def _same(one: Order, other: Order, shape: Shape) -> bool:
     """Whether two orders are the same but for dimensions of size 1."""
     return [d for d in one if shape[d] != 1] == [d for d in other if shape[d] != 1]
+
+
+def _is_channels_last(order: Order, shape: Shape) -> bool:
+    """Whether an image lies channels last and could not as well lie channels first: one of one pixel or one channel does both."""
+    return _same(order, _CHANNELS_LAST, shape) and not _same(order, (0, 1, 2, 3), shape)
 
 
 def _leads(strides: Strides, shape: Shape) -> bool:

@@ -53,7 +53,23 @@ def channel_norm() -> Graph:
 
 def test_norms_of_channels() -> None:
     assert copies(eager(channel_norm(), LAST)) == []
-    assert [name for name, _ in copies(eager(channel_norm(), FIRST))] == ["t", "u"]
+    assert [name for name, _ in copies(eager(channel_norm(), FIRST))] == ["t"]  # behind the norm the image lies channels last
+
+
+def gated(first: str, second: str) -> Graph:
+    """An image that a norm left channels last, `u`, and one that a convolution left channels first, `c`, in one operator."""
+    nodes = [
+        node("Conv", "x w", "c"), node("Transpose", "c", "t", perm=[0, 2, 3, 1]), node("LayerNormalization", "t g", "n"),
+        node("Transpose", "n", "u", perm=[0, 3, 1, 2]), node("Add", f"{first} {second}", "s"), node("Conv", "s v", "y"),
+    ]  # fmt: skip
+    weights = [weight("w", 8, 3, 1, 1), weight("g", 8), weight("v", 4, 8, 1, 1)]
+    return resolved(model(nodes, [value("x", 1, 3, 6, 6, dtype=FLOAT16)], ["y"], weights))
+
+
+def test_a_sum_lies_as_its_first_operand() -> None:
+    copied = {order: [name for name, _ in copies(eager(gated(*order), FIRST))] for order in (("u", "c"), ("c", "u"))}
+    assert copied["u", "c"] == ["x", "c/channels_last", "t"]
+    assert copied["c", "u"] == ["x", "c/channels_last", "t", "s", "y/channels_last"]
 
 
 def heads(fused: bool = True) -> Prepared:
