@@ -210,11 +210,11 @@ def validate(
     """
     from simulator.fidelity.validate import validate as _validate
 
-    rows, folder = _measured(measurements)
+    rows, folder = rows_of(measurements)
     profile = None if runtime is None else load_runtime(str(runtime))
     if profile is not None and all(row.runtime != profile.id for row in rows):
         raise UsageError(f"no row is under the runtime '{profile.id}'")
-    return _validate(rows, _load(folder, models, profile), worst=worst, progress=progress)
+    return _validate(rows, load_of(folder, models, profile), worst=worst, progress=progress)
 
 
 def calibrate(
@@ -242,17 +242,17 @@ def calibrate(
     """
     from simulator.fidelity.calibrate import calibrate_rows
 
-    rows, folder = _measured(measurements)
+    rows, folder = rows_of(measurements)
     profile = load_runtime(str(runtime))
     own = [row for row in rows if row.runtime in (profile.id, str(runtime))]
     if not own:
         known = ", ".join(dict.fromkeys(row.runtime for row in rows))
         raise UsageError(f"no row is under the runtime '{profile.id}' (there are rows under {known})")
     as_named = [replace(row, runtime=profile.id) for row in own]
-    return calibrate_rows(as_named, _load(folder, models, profile), profile, tuple(fit), progress, least_families)
+    return calibrate_rows(as_named, load_of(folder, models, profile), profile, tuple(fit), progress, least_families)
 
 
-def _measured(measurements: "str | Path | Sequence[Measurement]") -> "tuple[Sequence[Measurement], Path]":
+def rows_of(measurements: "str | Path | Sequence[Measurement]") -> "tuple[Sequence[Measurement], Path]":
     """Rows, and the folder that files they name are looked for in."""
     if not isinstance(measurements, str | Path):
         if not measurements:
@@ -263,7 +263,7 @@ def _measured(measurements: "str | Path | Sequence[Measurement]") -> "tuple[Sequ
     return read_measurements(Path(measurements)), Path(measurements).parent
 
 
-def _load(folder: Path, models: str | Path | None, profile: RuntimeSpec | None) -> "Load":
+def load_of(folder: Path, models: str | Path | None, profile: RuntimeSpec | None) -> "Load":
     """How rows come by what they name; `profile` stands for the runtime of its id."""
     from simulator.fidelity.validate import Load
     from simulator.io.measurements import beside

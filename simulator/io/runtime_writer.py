@@ -1,10 +1,11 @@
 """A runtime's file with other figures: only they are replaced, every other byte and comment stays."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -15,6 +16,8 @@ from simulator.io.hardware_reader import runtime_path
 from simulator.io.yaml_reader import Layers, read_document, validate
 from simulator.machine.figures import Figure, Provenance
 from simulator.machine.runtime import RuntimeSpec
+
+_FIT: Final = re.compile(r' +(fit-\d{4}-\d\d-\d\d(?:-\d+)?): "')
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,16 @@ def fitted_text(reference: str, found: Calibration, evidence: Evidence) -> str:
     result = text
     for edit in sorted(edits, key=lambda e: -e.start):
         result = result[: edit.start] + edit.text + result[edit.end :]
+    result = _without_replaced_fits(result)
     _check(path, result, found)
     return result
+
+
+def _without_replaced_fits(text: str) -> str:
+    """The file without the sources of earlier fits, one a line, that no figure rests on any longer."""
+    lines = text.splitlines(keepends=True)
+    fits = {line: found[1] for line in lines if (found := _FIT.match(line))}
+    return "".join(line for line in lines if line not in fits or re.search(rf"source: {fits[line]}\b(?!-\d)", text))
 
 
 def _free_key(wanted: str, taken: Mapping[str, str]) -> str:

@@ -96,6 +96,15 @@ def test_every_calibrated_figure_has_a_source(first: tuple[str, Calibration]) ->
     assert all(f.is_sourced and f.source == KEY for f in calibrated.values())
 
 
+def test_a_second_fit_takes_the_place_of_the_first(first: tuple[str, Calibration], tmp_path: Path) -> None:
+    reference, found = first
+    path = tmp_path / "fitted.yaml"
+    path.write_text(fitted_text(reference, found, EVIDENCE), encoding="utf-8")
+    again = sim.calibrate([s.measured for s in found.samples], path)
+    read = yaml.safe_load(fitted_text(str(path), again, EVIDENCE))
+    assert [key for key in read["sources"] if key.startswith("fit-")] == [f"{KEY}-2"]
+
+
 PLAIN = ('vector_efficiency: {value: 0.5, kind: estimated, note: "loops"}', "vector_efficiency: 0.5  # a guess")
 CONV = re.search(r"( +)conv: \{.*", FIRST)
 assert CONV
