@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "simulator"
 
 # Imports go down this list only; a name stands for a module or a package. Names in one row are neighbours that may not
-# know each other. (DESIGN.md section 6)
+# know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),

@@ -14,7 +14,7 @@ def double_buffered_s(compute_s: Number, transfer_s: Number, tiles: Number) -> A
     """T = Tm/n + (n − 1) · max(Tc, Tm)/n + Tc/n = max(Tc, Tm) + min(Tc, Tm)/n.
 
     The first tile's transfer and the last one's computation have nothing beside them. Validity: n ≥ 1 equal tiles (one
-    tile: no overlap) and room for two. Never rises with n. Source: pipeline identity (SCIENCE 2).
+    tile: no overlap) and room for two. Never rises with n. Source: arithmetic of a pipeline of two stages.
     """
     return np.maximum(compute_s, transfer_s) + np.minimum(compute_s, transfer_s) / np.maximum(tiles, 1.0)
 
@@ -22,7 +22,7 @@ def double_buffered_s(compute_s: Number, transfer_s: Number, tiles: Number) -> A
 def partly_overlapped_s(compute_s: Number, transfer_s: Number, theta: Number) -> Array:
     """T = max(Tc, Tm) + (1 − θ) · min(Tc, Tm); θ = 0 adds the two, θ = 1 takes the larger.
 
-    n tiles are θ = 1 − 1/n. Validity: 0 ≤ θ ≤ 1. Source: SCIENCE 2.
+    n tiles are θ = 1 − 1/n. Validity: 0 ≤ θ ≤ 1. Source: arithmetic.
     """
     if isinstance(theta, float) and theta == 0.0:
         return np.asarray(compute_s + transfer_s)  # the same to the last bit, in a third of the time

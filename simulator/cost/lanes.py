@@ -12,7 +12,7 @@ def lane_utilisation(count: Number, lanes: Number) -> Array:
     """Share = count / (⌈count / lanes⌉ · lanes): work along one dimension is padded to whole vectors.
 
     `count` is what runs along the lanes: channels of a channels-last kernel, elements of a flat one. Validity: no masked
-    second use of idle lanes. Source: arithmetic; onnxruntime pads output channels to 16 (MODELLING, CPU).
+    second use of idle lanes. Source: arithmetic; MLAS blocks channels by the width of a register.
     """
     spent = np.ceil(count / np.asarray(lanes, np.float64)) * lanes
     return np.where(np.asarray(count) > 0, count / np.maximum(spent, 1.0), 1.0)
@@ -38,7 +38,7 @@ def depthwise_utilisation(channels: Number, taps: Number, lanes: Number, dot: Nu
 def small_k_share(k: Number, k0: Number) -> Array:
     """Share = k / (k + k0): that of time in the inner loop when its prologue and epilogue take as long as k0 of its steps.
 
-    Validity: k0 > 0 fitted to a runtime (35 to 41 on two GPUs); 1 / (1 + k0/K). Source: MODELLING, GPU formulas.
+    Validity: k0 > 0 fitted to a runtime (35 to 41 on two GPUs); 1 / (1 + k0/K). Source: arithmetic.
     """
     steps = np.asarray(k, np.float64)
     return np.where(steps > 0, steps / np.maximum(steps + k0, 1.0), 1.0)

@@ -60,7 +60,7 @@ def slowdown(
 
     Validity: peak = multiprocessors · rate of one; then time never rises with their number (the least of functions that
     fall with it). At a constant peak, more and smaller multiprocessors can be slower. 1 without a product.
-    Source: NVIDIA guide (tiles, waves); k0, cap 8: MODELLING, GPU formulas; `operand_cost` estimated (64 × 64 a quarter
+    Source: NVIDIA guide (tiles, waves); k0 fitted, a cap of 8 as libraries reach it; `operand_cost` estimated (64 × 64 a quarter
     below 256 × 128, as in CUTLASS's profiles).
     """
     best = np.min(tile_steps(m, n, k, groups, multiprocessors, k0, operand_cost, wave_cap), axis=(0, 1))

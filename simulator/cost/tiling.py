@@ -87,7 +87,7 @@ def output_stationary(
     """Q = groups · (input · n/bn + k·n · m/bm + m·n): a tile of C stays until its sum is done.
 
     bm/bn = m·k/input where both are free, √(S·R) and √(S/R); a dimension that fits gives its room to the other.
-    Source: SCIENCE 3; meets the bounds above up to the tile's border.
+    Source: counting; meets the bounds above up to the tile's border.
     """
     fed = _input_words(m, k, input_words)
     ratio = m * k / np.maximum(fed, 1.0)
@@ -101,7 +101,7 @@ def weight_stationary(
 ) -> Dataflow:
     """Q = groups · (k·n + input · n/bn + m·n · (2k/bk − 1)): a tile of B stays while A and the partial sums pass.
 
-    bk/bn = 2·m·k/input where both are free: a partial sum is written and read again. Source: SCIENCE 3.
+    bk/bn = 2·m·k/input where both are free: a partial sum is written and read again.
     """
     fed = _input_words(m, k, input_words)
     ratio = 2.0 * m * k / np.maximum(fed, 1.0)
@@ -115,7 +115,7 @@ def input_stationary(
 ) -> Dataflow:
     """Q = groups · (input + k·n · m/bm + m·n · (2k/bk − 1)): a tile of A stays while B and the partial sums pass.
 
-    A convolution keeps input/(m·k) words for an element of the tile. Source: SCIENCE 3.
+    A convolution keeps input/(m·k) words for an element of the tile.
     """
     fed = _input_words(m, k, input_words)
     room = capacity_words * np.maximum(m * k / np.maximum(fed, 1.0), 1.0)

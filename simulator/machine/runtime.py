@@ -109,14 +109,17 @@ class Profile(Instructions):
 
 
 class InPlace(Strict):
-    """What a runtime writes over an input that nothing reads afterwards.
+    """How a runtime's memory planner saves and spends: what is written over an input that nothing reads afterwards.
 
     `elementwise`: the result of element-wise operators. `depthwise`: that of a depthwise convolution, with one `channel` of
-    the result, or as many `rows` of it as the window is high, as scratch; or it makes a `copy`.
+    the result, or as many `rows` of it as the window is high, as scratch; or it makes a `copy`. `pointwise`: that of a 1 × 1
+    convolution, behind a `gap`. `workspace`: padded copies and scratch of convolutions count (schedule/workspace.py).
     """
 
     elementwise: bool = False
     depthwise: Literal["copy", "channel", "rows"] = "copy"
+    pointwise: Literal["copy", "gap"] = "copy"
+    workspace: bool = False
 
 
 class Residuals(Strict):

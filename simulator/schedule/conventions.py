@@ -8,7 +8,7 @@ All are functions of a graph and its kernels in the order they run. Views cost n
 bytes a view reads. Weights, kernel scratch such as im2col columns, and the runtime's own tables are not activations.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
@@ -16,6 +16,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.dtypes import DType
 from simulator.graph.graph import Graph
 from simulator.graph.types import Role, TensorSpec
 from simulator.kernels.operators import view_source
@@ -24,6 +25,7 @@ from simulator.machine.runtime import InPlace
 from simulator.ops.registry import find_rule
 from simulator.ops.work import Kind
 from simulator.schedule.memory import Occupancy, activations_of, lifetimes, occupancy
+from simulator.schedule.workspace import column_bytes, convolution_of, gap_elements, may_overwrite, padding_elements
 
 Convention = Literal["in_out", "liveness", "liveness_in_place"]
 CONVENTIONS: Final[Mapping[Convention, str]] = {
@@ -42,7 +44,8 @@ class Aliasing:
     computes from it is element by element: additions, also those fused behind a convolution, activations, casts to
     narrower types. `depthwise`: a depthwise convolution replaces its input, with `channel` as scratch one channel of
     the output, H·W (TinyEngine, arXiv:2007.10319: (N + 1)·H·W instead of 2·N·H·W), with `rows` k rows of the output,
-    k·W·C (channels last: X-CUBE-AI 7.3 keeps 3 of a 3 × 3 kernel); `copy`: it does not. `zero_copy`: the inputs of a
+    k·W·C (channels last: X-CUBE-AI 7.3 keeps 3 of a 3 × 3 kernel); `copy`: it does not. `pointwise`: a 1 × 1 convolution
+    that at most doubles the channels writes over its input with a `gap` of a row. `zero_copy`: the inputs of a
     Concat along the outermost axis longer than 1 are written where it wants them, and a Split hands out parts. Graph
     inputs are as good as other tensors: the caller hands them over.
     """
@@ -50,6 +53,7 @@ class Aliasing:
     elementwise: bool = True
     depthwise: Literal["copy", "channel", "rows"] = "channel"
     zero_copy: bool = False
+    pointwise: Literal["copy", "gap"] = "copy"
 
 
 NO_ALIASING: Final = Aliasing(elementwise=False, depthwise="copy")
@@ -135,7 +139,7 @@ def buffers(
             _join_parts(groups, graph, kernels[index])
     scratch: list[Buffer] = []
     for index, kernel in enumerate(kernels):
-        if index in stay.here and (aliasing.elementwise or aliasing.depthwise != "copy"):
+        if index in stay.here and aliasing != Aliasing(False, "copy", aliasing.zero_copy):
             _write_over(groups, graph, kernel, index, aliasing, scratch)
     return (*groups.buffers(), *scratch)
 
@@ -166,9 +170,10 @@ def liveness(
     aliasing: Aliasing = NO_ALIASING,
     name: Convention = "liveness",
     stay: Stay | None = None,
+    more: Iterable[Buffer] = (),
 ) -> Peak:
-    """Everything still needed while a kernel runs, tensors that share bytes counted once."""
-    found = buffers(graph, kernels, aliasing, stay)
+    """Everything still needed while a kernel runs, tensors that share bytes counted once; `more` is there beside them."""
+    found = (*buffers(graph, kernels, aliasing, stay), *more)
     live = live_bytes(found, len(kernels))
     at = int(live.argmax()) if live.size else 0
     there = (t for b in found for t in b.tenants if t.first <= at <= t.last)
@@ -186,8 +191,27 @@ def occupancy_in_place(graph: Graph, kernels: Sequence[Kernel], in_place: InPlac
     """What is alive while each kernel runs under a runtime that writes some results over their inputs."""
     if in_place == InPlace():
         return occupancy(graph, kernels)
-    found = liveness(graph, kernels, Aliasing(in_place.elementwise, in_place.depthwise))
+    aliasing = Aliasing(in_place.elementwise, in_place.depthwise, pointwise=in_place.pointwise)
+    workspaces = _workspaces(graph, kernels) if in_place.workspace else ()
+    found = liveness(graph, kernels, aliasing, more=workspaces)
     return Occupancy(found.live_bytes.astype(np.float64), found.at, tuple(t.spec for t in found.culprits))
+
+
+def _workspaces(graph: Graph, kernels: Sequence[Kernel]) -> Iterator[Buffer]:
+    """What 8-bit convolutions need beside tensors, each while it runs."""
+    for index, kernel in enumerate(kernels):
+        convolution = convolution_of(graph, kernel)
+        if convolution is None or not kernel.inputs or kernel.inputs[0].dtype.bits != 8:
+            continue
+        size_bytes = padding_elements(convolution) + column_bytes(convolution)
+        if size_bytes:
+            yield _scratch(f"workspace of {kernel.name}", size_bytes, kernel.inputs[0].dtype, index)
+
+
+def _scratch(name: str, elements: int, dtype: DType, index: int) -> Buffer:
+    """Elements that one kernel needs."""
+    tenant = Tenant(TensorSpec(name, (elements,), dtype), index, index)
+    return Buffer((tenant,), _staircase([tenant]))
 
 
 def naive_bytes(graph: Graph, kernels: Sequence[Kernel]) -> int:
@@ -256,15 +280,15 @@ def _write_over(groups: _Groups, graph: Graph, kernel: Kernel, index: int, alias
                 continue
             groups.join(source.name, output.name)
             if extra:
-                spec = TensorSpec(f"scratch of {kernel.name}", (extra,), output.dtype)
-                scratch.append(Buffer((Tenant(spec, index, index),), _staircase([Tenant(spec, index, index)])))
+                scratch.append(_scratch(f"scratch of {kernel.name}", extra, output.dtype, index))
             break
 
 
 def _overwriting(graph: Graph, kernel: Kernel, source: TensorSpec, output: TensorSpec, aliasing: Aliasing) -> int | None:
     """Elements of scratch that writing `output` over `source` takes; None where it cannot be done."""
-    if output.size_bytes > source.size_bytes or not output.shape:
-        return None
+    ahead = _gap(graph, kernel, source, output) if aliasing.pointwise == "gap" else None
+    if ahead is not None or output.size_bytes > source.size_bytes or not output.shape:
+        return ahead
     readers = _reached(graph, kernel, source.name)
     others = [i for i in readers if not _is_point_by_point(graph, i)]
     if not others:
@@ -277,6 +301,17 @@ def _overwriting(graph: Graph, kernel: Kernel, source: TensorSpec, output: Tenso
         return output.elements // (output.shape[0] * output.shape[1])
     window = graph.tensors[op.inputs[3 if op.op_type.startswith("QLinear") else 1]].shape or (0, 0, 1)
     return window[2] * output.elements // (output.shape[0] * output.shape[2])
+
+
+def _gap(graph: Graph, kernel: Kernel, source: TensorSpec, output: TensorSpec) -> int | None:
+    """Elements between the input of a convolution and the result written over it; None where that cannot be or saves nothing."""
+    if [i for i in _reached(graph, kernel, source.name) if not _is_point_by_point(graph, i)] != [kernel.main]:
+        return None
+    convolution = convolution_of(graph, kernel)
+    if convolution is None or not may_overwrite(convolution) or (output.shape or ())[2:] != convolution.window.output:
+        return None
+    gap = gap_elements(convolution)
+    return gap if gap < min(source.elements, output.elements) else None
 
 
 def _reached(graph: Graph, kernel: Kernel, name: str) -> list[int]:

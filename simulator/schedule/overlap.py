@@ -221,7 +221,7 @@ def prefetch(terms: Terms) -> Windows:
     """As `layer`, and weights of the next kernel load while the links are idle, as far as there is room on chip.
 
     T_i = max(Tc_i, Tact_i + r_i), r_1 = Tw_1, r_{i+1} = Tw_{i+1} − min(Tw_{i+1}, link slack of i, free bytes / bandwidth):
-    what could not be loaded earlier is loaded in its own kernel (SCIENCE 2). Launches that wait load nothing.
+    what could not be loaded earlier is loaded in its own kernel. Launches that wait load nothing.
     """
     early = _loaded_early(terms)
     memory = terms.memory_s - early * terms.weight_s

@@ -24,7 +24,11 @@ from simulator.schedule.reorder import reorder, reordered
 few = settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
 fusions = st.permutations(EVERYTHING).flatmap(lambda order: st.integers(0, len(order)).map(lambda n: tuple(order[:n])))
 aliasings = st.builds(
-    Aliasing, elementwise=st.booleans(), depthwise=st.sampled_from(["copy", "channel", "rows"]), zero_copy=st.booleans()
+    Aliasing,
+    elementwise=st.booleans(),
+    depthwise=st.sampled_from(["copy", "channel", "rows"]),
+    zero_copy=st.booleans(),
+    pointwise=st.sampled_from(["copy", "gap"]),
 )
 heuristics = pytest.mark.parametrize("method", HEURISTICS)
 
