@@ -165,8 +165,9 @@ def runtime_document(base: Mapping[str, Any], host: Host, probed: Probed, facts:
     profile.pop("fork_overhead", None)  # the overhead of a node was probed with these threads
     profile["kernel_overhead"] = _measured(f"{probed.node_s * 1e6:.3g} us", "a small convolution more in a chain")
     profile["inference_overhead"] = _measured(f"{probed.run_s * 1e6:.3g} us", "a run of one small convolution")
+    kept = {key: value for key, value in base.items() if key != "residuals"}  # of a fit that this is not
     return {
-        **base, "id": f"onnxruntime_{identifier(host.name)}_{probed.threads}t",
+        **kept, "id": f"onnxruntime_{identifier(host.name)}_{probed.threads}t",
         "name": f"{base['name']}, as probed on {host.name} with {_threads(probed.threads)}",
         "sources": {**base.get("sources", {}), SOURCE: facts}, "profiles": {"simd": profile},
     }  # fmt: skip

@@ -89,6 +89,8 @@ def test_the_profile_is_in_terms_of_the_probe(tmp_path: Path) -> None:
     runtime = load_runtime(str(path))
     profile = runtime.profiles["simd"]
     assert runtime.fusion == tuple(base["fusion"])
+    assert runtime.residuals is None  # those of the catalogue's profile belong to its own constants
+    assert profile.fork_overhead is None  # in the overhead of a node
     assert profile.efficiency_of(Kind.CONV) == 1.0
     assert profile.efficiency_of(Kind.GEMM) == 0.9
     assert profile.efficiency_of(Kind.DEPTHWISE_CONV) == 0.4
