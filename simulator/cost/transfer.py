@@ -113,7 +113,8 @@ def link_s(
     if not crossed:
         return {}
     result: dict[str, Array] = {}
-    runtime_share = np.array([limits.of(engine).bandwidth.value for engine in placement], np.float64)
+    shares = np.broadcast_arrays(*(limits.of(engine).bandwidth.value for engine in placement))
+    runtime_share = np.concatenate([np.atleast_1d(share) for share in shares], axis=-1)
     for link in machine.memories:
         if link.id in crossed:
             found = crossed[link.id]

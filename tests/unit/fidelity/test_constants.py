@@ -22,6 +22,7 @@ MACHINES = {
     "tpu_v5e": ("xla",),
     "ethos_u55_128": ("ethosu",),
     "zcu102": ("vitis_ai",),
+    "hailo8": ("hailort",),  # behind a link
 }
 WORK = {"rtx3090": ("shufflenet_v1_g3", "amp_fp16"), "i7_12700h": ("resnet18", None), "tpu_v5e": ("resnet18", "bf16")}
 PAIRS = [(machine, name) for machine, names in MACHINES.items() for name in names]
