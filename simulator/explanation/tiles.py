@@ -9,6 +9,7 @@ from simulator.cost.traffic import reread_bytes, tiled_levels, tiles_of
 from simulator.explanation.expression import Expression, Quantity, constant, floored, largest, least, root, sum_of, whole
 from simulator.explanation.scene import Scene
 from simulator.explanation.terms import Term, term
+from simulator.machine.geometry import BlockNpu
 from simulator.machine.params import Machine, MemoryParams
 from simulator.ops.work import Kind
 
@@ -74,7 +75,10 @@ def _product_terms(scene: Scene, key: str, name: str, holder: MemoryParams, cros
             parts.append(Quantity(matrix, groups * words * size, "B") * passes)
     several = f", {groups:.0f} groups" if groups != 1 else ""
     note = f"{_STAYS[flow.stationary]}; beyond each operand once; {_MATRICES}{several}"
-    again = term(key, name, "B", sum_of(parts), crossing, note)
+    passed = sum_of(parts)
+    if isinstance(scene.engine.shape, BlockNpu) and passed.value:  # which reads whole blocks, bricks and bursts then too
+        passed = passed * Quantity("blocks", crossing / passed.value)
+    again = term(key, name, "B", passed, crossing, note)
     return [*_tile_terms(scene, flow, holder, sides), again]
 
 

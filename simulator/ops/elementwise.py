@@ -96,6 +96,10 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return np.asarray(1 / (1 + np.exp(-x)))
 
 
+# The error function has no instruction anywhere: 1 − (a1·t + … + a5·t⁵)·exp(−x²), t = 1 / (1 + p·|x|), with the sign of x
+# (Abramowitz and Stegun 7.1.26): 9 operations for the polynomial, 3 for t, 6 around the exponential.
+_ERF = (18, 1)
+
 # name: vector ops, special ops, numpy function
 UNARY: dict[str, tuple[int, int, _Array | None]] = {
     "Abs": (1, 0, np.abs), "Neg": (1, 0, np.negative), "Sign": (1, 0, np.sign), "Not": (1, 0, np.logical_not),
@@ -104,10 +108,10 @@ UNARY: dict[str, tuple[int, int, _Array | None]] = {
     "Sin": (0, 1, np.sin), "Cos": (0, 1, np.cos), "Tan": (0, 1, np.tan), "Asin": (0, 1, np.arcsin),
     "Acos": (0, 1, np.arccos), "Atan": (0, 1, np.arctan), "Sinh": (0, 1, np.sinh), "Cosh": (0, 1, np.cosh),
     "Asinh": (0, 1, np.arcsinh), "Acosh": (0, 1, np.arccosh), "Atanh": (0, 1, np.arctanh), "Tanh": (0, 1, np.tanh),
-    "Erf": (0, 1, None), "Relu": (1, 0, lambda x: np.maximum(x, 0)), "LeakyRelu": (2, 0, None),
+    "Erf": (*_ERF, None), "Relu": (1, 0, lambda x: np.maximum(x, 0)), "LeakyRelu": (2, 0, None),
     "ThresholdedRelu": (2, 0, None), "Sigmoid": (2, 1, _sigmoid), "HardSigmoid": (4, 0, None),
     "HardSwish": (5, 0, None), "Elu": (3, 1, None), "Selu": (4, 1, None), "Celu": (4, 1, None),
-    "Softplus": (1, 2, None), "Softsign": (3, 0, None), "Mish": (2, 3, None), "Gelu": (4, 1, None),
+    "Softplus": (1, 2, None), "Softsign": (3, 0, None), "Mish": (2, 3, None), "Gelu": (4 + _ERF[0], _ERF[1], None),
     "Swish": (3, 1, None), "Shrink": (3, 0, None),
 }  # fmt: skip
 
@@ -257,6 +261,11 @@ rule("CastLike", kind=Kind.CAST, shape=lambda op: [Out(op.shape(0), op.dtype(1))
      roles={1: Input.CONFIG},
      example=Example((t(2, 3), t(1, dtype="float16")), ((2, 3),), Work(vector_ops=6)))(cast_work)  # fmt: skip
 
-rule("QuickGelu", "FastGelu", "BiasGelu", "BiasAdd", "Gelu", "QuickGeLU", domain=MS, kind=Kind.POINTWISE,
+rule("QuickGelu", "FastGelu", "BiasAdd", "QuickGeLU", domain=MS, kind=Kind.POINTWISE,
      shape=same_shape, in_place=True,
      example=Example((t(2, 4), t(4)), ((2, 4),), Work(vector_ops=40, special_ops=8)))(per_element(5, 1))  # fmt: skip
+
+rule("BiasGelu", "Gelu", domain=MS, kind=Kind.POINTWISE, shape=same_shape, in_place=True,
+     example=Example((t(2, 4), t(4)), ((2, 4),), Work(vector_ops=184, special_ops=8)))(
+    per_element(5 + _ERF[0], _ERF[1])
+)  # fmt: skip
