@@ -124,6 +124,9 @@ class Engine(Strict):
             raise ValueError(f"engine '{self.id}' has rates per cycle, but no clock")
         if self.sustained_clock and (self.clock is None or self.sustained_clock.value > self.clock.value):
             raise ValueError(f"engine '{self.id}': sustained_clock needs a clock that is not lower")
+        for name, share in (("even_split", self.even_split), ("overlap", self.overlap)):
+            if share is not None and share.value > 1:
+                raise ValueError(f"engine '{self.id}': {name} is above 1")
         for rate, fraction in self.achieved.items():
             if fraction.value > 1:
                 raise ValueError(f"engine '{self.id}': achieved.{rate} is above 1")

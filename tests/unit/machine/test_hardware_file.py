@@ -122,6 +122,8 @@ def test_a_handful_of_lines_is_enough(tmp_path: Path) -> None:
         ),
         ("2 GHz", "2 GHz\n    sustained_clock: 3 GHz", "engine 'core': sustained_clock needs a clock that is not lower"),
         ("2 GHz", "2 GHz\n    achieved: {fp32: 1.2}", "engine 'core': achieved.fp32 is above 1"),
+        ("2 GHz", "2 GHz\n    overlap: 1.5", "engine 'core': overlap is above 1"),
+        ("2 GHz", "2 GHz\n    even_split: 150 %", "engine 'core': even_split is above 1"),
         ("100 GB/s", "100 GB/s\n    achieved: 120 %", "memory 'dram': achieved is above 1"),
         ("kind: dram", "kind: cache", "memory 'dram' of kind cache keeps what passes through"),
         (
