@@ -15,6 +15,7 @@ from scipy.optimize import least_squares
 
 import simulator as sim
 from simulator.api import load_of, rows_of
+from simulator.fidelity.calibrate import LEAST_ROWS
 from simulator.fidelity.measurement import Measurement
 from simulator.fidelity.scores import Score, grouped, score
 from simulator.fidelity.validate import Load, Predicted, Validation
@@ -77,10 +78,10 @@ def latency_table(rows: Sequence[Row]) -> list[str]:
     for (machine, runtime), own in sorted(grouped(rows, board).items()):  # type: ignore[misc]
         measured = [row.predicted.measured.latency_s for row in own]
         ours = score([row.predicted.latency_s for row in own], measured)
-        plain = two_constants(own)
+        plain = two_constants(own) if len(own) >= LEAST_ROWS else None
         cells = (
             f"`{machine}`", f"`{runtime}`", str(ours.n), percent(ours.median), percent(ours.p90), percent(ours.within_10, 0),
-            f"{ours.bias:.2f}", percent(plain.median), percent(plain.p90), held_out(runtime),
+            f"{ours.bias:.2f}", percent(plain.median) if plain else "–", percent(plain.p90) if plain else "–", held_out(runtime),
         )  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return lines

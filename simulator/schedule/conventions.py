@@ -55,6 +55,11 @@ class Aliasing:
     zero_copy: bool = False
     pointwise: Literal["copy", "gap"] = "copy"
 
+    @property
+    def writes_over(self) -> bool:
+        """Whether any kernel may write over its input."""
+        return self.elementwise or self.depthwise != "copy" or self.pointwise != "copy"
+
 
 NO_ALIASING: Final = Aliasing(elementwise=False, depthwise="copy")
 IN_PLACE: Final = Aliasing()
@@ -139,7 +144,7 @@ def buffers(
             _join_parts(groups, graph, kernels[index])
     scratch: list[Buffer] = []
     for index, kernel in enumerate(kernels):
-        if index in stay.here and aliasing != Aliasing(False, "copy", aliasing.zero_copy):
+        if index in stay.here and aliasing.writes_over:
             _write_over(groups, graph, kernel, index, aliasing, scratch)
     return (*groups.buffers(), *scratch)
 

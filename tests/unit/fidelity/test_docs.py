@@ -1,8 +1,11 @@
 """docs/measurements.md says what the code does: columns, bounds, and an example that is read."""
 
 import re
+from inspect import signature
 from pathlib import Path
 
+from simulator import api
+from simulator.cli import fidelity as cli
 from simulator.fidelity.calibrate import FOLDS, LEAST_EFFECT, LEAST_FAMILIES, LEAST_ROWS
 from simulator.fidelity.constants import RANGES
 from simulator.io.measurements import COLUMNS, read_measurements
@@ -38,6 +41,11 @@ def test_bounds() -> None:
             if not field.endswith("_overhead"):
                 assert (float(low), float(high)) == (found.low, found.high)
     assert seen == set(RANGES)
+
+
+def test_the_command_and_the_function_ask_for_as_many_families() -> None:
+    assert signature(api.calibrate).parameters["least_families"].default == LEAST_FAMILIES
+    assert signature(cli.calibrate).parameters["least_families"].default == LEAST_FAMILIES
 
 
 def test_what_a_fit_asks_for() -> None:
