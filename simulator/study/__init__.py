@@ -1,0 +1,1 @@
+"""Questions over many estimates: what if, how much is needed, which is best."""
