@@ -1,6 +1,6 @@
 """The public surface: the same verbs as the command."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 from simulator.errors import UsageError
 from simulator.estimator import estimate as _estimate
 from simulator.io.hardware_reader import load_runtime, load_spec
-from simulator.io.onnx_reader import parse_model, read_onnx
+from simulator.loading import load_model
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
-from simulator.resolve.dims import DimOptions
-from simulator.resolve.resolver import resolve
 from simulator.result.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -24,54 +22,6 @@ if TYPE_CHECKING:
     from simulator.fidelity.validate import Load, Validation
     from simulator.result.battery import BatteryLife
     from simulator.schedule.plan import MemoryPlan
-
-
-def load_model(
-    model: str | Path,
-    *,
-    batch: int | None = None,
-    dims: Mapping[str, int] | None = None,
-    input_shapes: Mapping[str, Sequence[int]] | None = None,
-    allow_unknown: bool = False,
-) -> Model:
-    """A network from an ONNX file, or from the catalogue (`mobilenet_v2`, `mobilenet_v2:width=0.5,resolution=96`).
-
-    Args:
-        model: path of an ONNX file, or a catalogue name with parameters.
-        batch: the batch to run at; also for files exported with a fixed one.
-        dims: sizes of symbolic dimensions by name.
-        input_shapes: shapes of inputs by name.
-        allow_unknown: count operators without a rule by their bytes, instead of refusing the model.
-
-    Raises:
-        ModelError: the file cannot be read or contradicts itself (UnknownOperatorError, ShapeError).
-        NotFoundError: no such file or catalogue entry.
-        UsageError: the options do not fit the model.
-    """
-    shapes = {name: tuple(int(d) for d in shape) for name, shape in (input_shapes or {}).items()}
-    options = DimOptions(batch, dict(dims or {}), shapes)
-    raw = read_onnx(Path(model)) if _is_file(model) else parse_model(_recipe_bytes(str(model)), str(model))
-    return Model(resolve(raw, options, allow_unknown=allow_unknown))
-
-
-def _is_file(model: str | Path) -> bool:
-    """A path, or what looks like one: an existing file, a suffix, a folder in front."""
-    if isinstance(model, Path):
-        return True
-    name = model.partition(":")[0]
-    try:
-        exists = bool(model) and Path(model).exists()  # the empty path is the folder one is in
-    except OSError:  # too long a name, for one
-        exists = False
-    return exists or "/" in model or "\\" in model or bool(Path(name).suffix)
-
-
-def _recipe_bytes(reference: str) -> memoryview:
-    """A catalogue network as a serialized ONNX model."""
-    from simulator import zoo
-
-    recipe, params = zoo.parse_reference(reference)
-    return memoryview(zoo.build(recipe, **params).SerializeToString())
 
 
 def load_hardware(hardware: str | Path) -> HardwareSpec:

@@ -1,8 +1,9 @@
 """One run: WorkTable × Machine × Runtime × policy → Estimate."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prepared
 from simulator.schedule.branches import Branches, branches_of
 from simulator.schedule.conventions import occupancy_in_place
-from simulator.schedule.memory import fit, together
+from simulator.schedule.memory import fit, fits_at, together
 from simulator.schedule.overlap import IN_ORDER, POLICIES, Terms
 from simulator.schedule.placement import Placement, engine_sets, fallback_notes, place, placements
 from simulator.transform.added import with_added
@@ -157,7 +158,7 @@ def estimate(
         PrecisionError: the machine has no rate for an element type.
         UsageError: no such overlap policy.
     """
-    policy = _known_policy(overlap)
+    policy = known_policy(overlap)
     if precision is not None:
         precision_of(precision)
     machine = machine_of(hardware)
@@ -185,31 +186,51 @@ def estimate(
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """Whether every memory holds what it must, and what bounds the network, as a place in `BOUNDS`; shape (...)."""
+
+    fits: NDArray[np.bool_]
+    bound: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
 class Totals:
     """Latency in s and energy in J (None where the machine has no figures for it) of one inference, shape (...)."""
 
     latency_s: Array
     energy_j: Array | None
+    verdict: Verdict | None = None
 
 
-def totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: str = "runtime") -> Totals:
+def totals(
+    prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: str = "runtime", *, verdict: bool = False
+) -> Totals:
     """The totals of `estimate` for a machine or for many: fields of `machine` may be columns of design points, (n_points, 1).
 
     Bit by bit what `estimate` finds for each of them. What does not depend on the order of the kernels is reckoned once
     for those that are alike. Where the machine's power was measured, energy is that times the latency. Any number of points
-    will do: they are taken in lots that the processor's cache holds.
+    will do: they are taken in lots that the processor's cache holds. With `verdict`, also what fits and what bounds.
     """
     reuse_freed_memory()
     lots = lots_of(machine, max(_LOT_ENTRIES // max(len(prepared.work.alike.firsts), 1), 1))
-    found = [(count, _totals(prepared, lot, runtime, policy)) for count, lot in lots]
+    found = [(count, _totals(prepared, lot, runtime, policy, verdict=verdict)) for count, lot in lots]
     if len(found) == 1:
         return found[0][1]
-    latency = [np.broadcast_to(one.latency_s, count) for count, one in found]
-    energy = [np.broadcast_to(one.energy_j, count) for count, one in found if one.energy_j is not None]
-    return Totals(np.concatenate(latency), np.concatenate(energy) if energy else None)
+    energy = [(one.energy_j, count) for count, one in found if one.energy_j is not None]
+    verdicts = [(one.verdict, count) for count, one in found if one.verdict is not None]
+    return Totals(
+        _joined((one.latency_s, count) for count, one in found),
+        _joined(energy) if energy else None,
+        Verdict(_joined((v.fits, n) for v, n in verdicts), _joined((v.bound, n) for v, n in verdicts)) if verdicts else None,
+    )
 
 
-def _totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: str) -> Totals:
+def _joined(lots: Iterable[tuple[NDArray[Any], int]]) -> NDArray[Any]:
+    """What lots of so many points came to, one behind the other."""
+    return np.concatenate([np.broadcast_to(values, count) for values, count in lots])
+
+
+def _totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: str, *, verdict: bool) -> Totals:
     """The totals of as many points as one array holds."""
     limits, work = limits_of(runtime, machine), prepared.work
     placement = place(work, machine, limits.profiles, runtime.fallback)
@@ -220,12 +241,22 @@ def _totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: 
         cost = cost_table(work, machine, limits, placement, parts, crossed)
     else:
         firsts = tuple(placement[i] for i in work.alike.firsts)
-        part = Part(machine.seen_by(firsts[0]) if firsts else machine, work.distinct)
-        cost = cost_table(work.distinct, machine, limits, firsts, (part,))
+        parts = (Part(machine.seen_by(firsts[0]) if firsts else machine, work.distinct),)
+        cost = cost_table(work.distinct, machine, limits, firsts, parts)
     branches = branches_of(prepared.kernels, tuple(e.id for e in placement))
-    _, total = POLICIES[policy](_terms(cost, prepared, policy, branches))
+    kernel_s, total = POLICIES[policy](_terms(cost, prepared, policy, branches))
     latency = total + _fixed_s(machine, limits)
-    return Totals(latency, _total_j(cost, machine, latency))
+    return Totals(latency, _total_j(cost, machine, latency), _verdict(cost, kernel_s, parts) if verdict else None)
+
+
+def _verdict(cost: CostTable, kernel_s: Array, parts: tuple[Part, ...]) -> Verdict:
+    compute, memory, overhead = cost.resources_s
+    by_compute = (compute >= memory) & (compute >= overhead)
+    by_memory = ~by_compute & (memory >= overhead)
+    compute_s, memory_s = cost.total(kernel_s * by_compute), cost.total(kernel_s * by_memory)
+    rest_s = cost.total(kernel_s * ~(by_compute | by_memory))
+    bound = np.where((compute_s >= memory_s) & (compute_s >= rest_s), 0, np.where(memory_s >= rest_s, 1, 2))
+    return Verdict(fits_at((part.machine, part.work.footprint) for part in parts), bound)
 
 
 def _total_j(cost: CostTable, machine: Machine, latency_s: Array) -> Array | None:
@@ -274,7 +305,8 @@ def timed(setting: Setting, cost: CostTable, policy: str) -> tuple[Array, float]
     return kernel_s, float(total + _fixed_s(setting.machine, setting.limits))
 
 
-def _known_policy(overlap: str | None) -> str:
+def known_policy(overlap: str | None) -> str:
+    """The overlap policy of that name, the runtime's own where none is given; UsageError with suggestions otherwise."""
     policy = overlap or "runtime"
     if policy not in POLICIES:
         raise UsageError(f"no overlap policy '{policy}'{did_you_mean(policy, POLICIES)} (known: {', '.join(POLICIES)})")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from simulator.cost.streams import Streamed
 
 Array = NDArray[np.float64]
+Bound = Literal["compute", "memory", "overhead"]
+BOUNDS: Final[tuple[Bound, ...]] = ("compute", "memory", "overhead")  # what may bound a kernel: the first of equals does
 NOTHING_CROSSED: Mapping[str, Crossings] = MappingProxyType({})
 
 
@@ -101,6 +103,11 @@ class CostTable:
     def total(self, columns: Array) -> Array:
         """Sum over the kernels of the network."""
         return self.alike.total(columns) if self.alike else total(columns)
+
+    @property
+    def resources_s(self) -> tuple[Array, Array, Array]:
+        """Seconds of compute, of memory, and of overhead with transfers between engines among it: in the order of `BOUNDS`."""
+        return self.compute_s, self.memory_s, np.asarray(self.overhead_s + self.transfer_s)
 
     @property
     def energy_j(self) -> tuple[Array | None, Array | None]:

@@ -7,7 +7,7 @@ from typing import Final
 from simulator.explanation.expression import Expression, FigureUse, Quantity, number_text
 from simulator.machine.assumed import LIKE_GPUS, LIKE_MACS
 from simulator.machine.defaults import energy_source
-from simulator.machine.figures import Figure
+from simulator.machine.figures import Figure, Number
 from simulator.machine.params import SPECIAL_SHARE, EngineParams
 from simulator.machine.runtime import Profile, RuntimeSpec
 from simulator.machine.spec import Engine, HardwareSpec
@@ -123,7 +123,7 @@ class Book:
         clock = self.of_machine("clock", f"engines.{first.id}.clock", first.clock, "Hz")
         return Quantity(f"{symbol} in cycles", quantity.number, "", quantity.figures) / clock
 
-    def energy(self, path: str, figure: Figure | None, default_j: Mapping[str, float], unit: str, value: float) -> Quantity:
+    def energy(self, path: str, figure: Figure | None, default_j: Mapping[str, Number], unit: str, value: float) -> Quantity:
         """An energy of the file, or of the table of its process node; `value` is what the estimate takes."""
         symbol = path.rpartition("energy.")[2]
         if figure is not None:

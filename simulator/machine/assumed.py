@@ -36,7 +36,7 @@ def assumptions(spec: HardwareSpec) -> tuple[Assumption, ...]:
     for path, joules in default_energies(spec).items():
         if _is_used(path, engines):
             unit = {"mac": "J/MAC", "vector": "J/OP"}.get(path.split(".")[3], "J/B")
-            found.append(Assumption(path, format_si(joules, unit), energy_source(spec, path)))
+            found.append(Assumption(path, format_si(float(joules), unit), energy_source(spec, path)))
     return tuple(found)
 
 

@@ -5,13 +5,14 @@ from types import MappingProxyType
 from typing import get_args
 
 from simulator.machine import technology
+from simulator.machine.figures import Number
 from simulator.machine.spec import Engine, HardwareSpec, Memory, Rate
 
-_NONE: Mapping[str, float] = MappingProxyType({})
+_NONE: Mapping[str, Number] = MappingProxyType({})
 _WITHOUT = ("mcu", "fpga")
 
 
-def default_energies(spec: HardwareSpec) -> Mapping[str, float]:
+def default_energies(spec: HardwareSpec) -> Mapping[str, Number]:
     """Path of the missing figure → J: `engines.tensor.energy.mac.fp16`, `memories.dram.energy.read`.
 
     Nothing without a `process`. Nothing for microcontrollers: flash, supply and instructions take nearly all of their
@@ -21,7 +22,7 @@ def default_energies(spec: HardwareSpec) -> Mapping[str, float]:
     """
     if spec.process is None or spec.hardware_class in _WITHOUT or spec.power.active is not None:
         return _NONE
-    node_m, found = spec.process.value, dict[str, float]()
+    node_m, found = spec.process.value, dict[str, Number]()
     for engine in spec.engines:
         found.update(_of_engine(engine, node_m))
     for memory in spec.memories:
@@ -60,7 +61,7 @@ def _of_engine(engine: Engine, node_m: float) -> Iterator[tuple[str, float]]:
             yield f"{path}.vector.{rate}", technology.vector_op_j(rate, node_m)
 
 
-def _of_memory(memory: Memory, node_m: float) -> float | None:
+def _of_memory(memory: Memory, node_m: float) -> Number | None:
     """What a byte of a memory costs; None where nobody says: flash, on-chip memory of unknown size, some links."""
     name = f"{memory.id} {memory.name or ''}"
     if memory.kind == "dram":

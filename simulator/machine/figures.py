@@ -1,7 +1,7 @@
 """A figure of a data file: its value in SI units and where it comes from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -31,6 +31,8 @@ class Figure:
     """One number: `value` in SI (per cycle where `per_cycle`), as written (`text`), with its provenance.
 
     `prior` is what a calibrated one was thought to be before any measurement: further fits start their doubt there.
+    `dimension` is that of simulator/units.py; empty where it was not read from a file. Studies put a column of design points,
+    (n_points, 1), in the place of the value.
     """
 
     value: float
@@ -40,6 +42,7 @@ class Figure:
     source: str | None = None
     note: str | None = None
     prior: float | None = None
+    dimension: str = field(default="", compare=False)
 
     @property
     def is_sourced(self) -> bool:
@@ -89,8 +92,9 @@ def _reader(dimension: str, *, zero: bool) -> Callable[[Any], Figure]:
         kind = _provenance(fields.get("kind"))
         prior = _prior(fields, kind, dimension, per_cycle=quantity.per_cycle)
         return Figure(
-            quantity.value, quantity.per_cycle, str(fields["value"]), kind, fields.get("source"), fields.get("note"), prior
-        )
+            quantity.value, quantity.per_cycle, str(fields["value"]), kind, fields.get("source"), fields.get("note"), prior,
+            dimension,
+        )  # fmt: skip
 
     return read
 

@@ -104,7 +104,7 @@ class Machine:
     active_w: Number | None
     inference_overhead_s: Number
     clock_hz: Number | None
-    default_j: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    default_j: Mapping[str, Number] = field(default_factory=lambda: MappingProxyType({}))
 
     def homes(self, weights: bool) -> tuple[MemoryParams, ...]:
         """Memories that hold weights (or activations), the innermost first; the outermost level if none says so."""
@@ -161,13 +161,13 @@ def _optional(figure: Figure | None) -> float | None:
     return figure.value if figure else None
 
 
-def _energies(given: Mapping[Rate, Figure], defaults: Mapping[str, float], path: str) -> dict[str, Number]:
+def _energies(given: Mapping[Rate, Figure], defaults: Mapping[str, Number], path: str) -> dict[str, Number]:
     """Energies by element type: those of the file, else the defaults under `path`."""
     assumed: dict[str, Number] = {p.removeprefix(path): value for p, value in defaults.items() if p.startswith(path)}
     return assumed | {rate: figure.value for rate, figure in given.items()}
 
 
-def _engine(engine: Engine, defaults: Mapping[str, float]) -> EngineParams:
+def _engine(engine: Engine, defaults: Mapping[str, Number]) -> EngineParams:
     clock = engine.clock.value if engine.clock else None
     peaks: dict[str, Number] = {rate: figure.rate(clock) for rate, figure in engine.peak.items()}
     vector: dict[str, Number] = {rate: figure.rate(clock) for rate, figure in engine.vector.items()}
@@ -175,7 +175,7 @@ def _engine(engine: Engine, defaults: Mapping[str, float]) -> EngineParams:
         rate = next(r for r in _VECTOR_FROM if r in peaks)
         vector = {rate: peaks[rate]}
     special = engine.special.rate(clock) if engine.special else SPECIAL_SHARE * _vector_rate(vector, "fp32")
-    sustained = engine.sustained_clock.value / clock if engine.sustained_clock and clock else 1.0
+    sustained = engine.sustained_clock.value / clock if engine.sustained_clock and clock is not None else 1.0
     return EngineParams(
         engine.id, engine.kind, peaks, vector, special, sustained,
         {r: f.value for r, f in engine.achieved.items()},
@@ -187,7 +187,7 @@ def _engine(engine: Engine, defaults: Mapping[str, float]) -> EngineParams:
     )  # fmt: skip
 
 
-def _memory(memory: Memory, defaults: Mapping[str, float], *, staging: bool) -> MemoryParams:
+def _memory(memory: Memory, defaults: Mapping[str, Number], *, staging: bool) -> MemoryParams:
     clock = memory.clock.value if memory.clock else None
     energy, default = memory.energy, defaults.get(f"memories.{memory.id}.energy.read")
     return MemoryParams(

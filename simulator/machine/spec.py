@@ -7,6 +7,8 @@ Every figure may be written plainly (`bandwidth: 3.35 TB/s`) or with its provena
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator.errors import did_you_mean
@@ -24,6 +26,9 @@ Data = Literal["weights", "activations", "boundary"]
 Rate = Literal["int4", "int8", "int16", "fp8", "fp16", "bf16", "tf32", "fp32", "fp64"]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 Limit = Annotated[int, Field(ge=1)]
+Conflict = tuple[str, bool | NDArray[np.bool_]]  # a fault, and whether it is there; with columns, at which design points
+_SUSTAINED_ABOVE: Final = "sustained_clock needs a clock that is not lower"
+_OUTWARD: Final = "levels are listed from the innermost outward"
 
 
 class Strict(BaseModel):
@@ -122,8 +127,8 @@ class Engine(Strict):
         rates = [*self.peak.values(), *self.vector.values(), *([self.special] if self.special else [])]
         if self.clock is None and any(rate.per_cycle for rate in rates):
             raise ValueError(f"engine '{self.id}' has rates per cycle, but no clock")
-        if self.sustained_clock and (self.clock is None or self.sustained_clock.value > self.clock.value):
-            raise ValueError(f"engine '{self.id}': sustained_clock needs a clock that is not lower")
+        if self.sustained_clock and (self.clock is None or self.conflicts[0][1]):
+            raise ValueError(f"engine '{self.id}': {_SUSTAINED_ABOVE}")
         for name, share in (("even_split", self.even_split), ("overlap", self.overlap)):
             if share is not None and share.value > 1:
                 raise ValueError(f"engine '{self.id}': {name} is above 1")
@@ -131,6 +136,13 @@ class Engine(Strict):
             if fraction.value > 1:
                 raise ValueError(f"engine '{self.id}': achieved.{rate} is above 1")
         return self
+
+    @property
+    def conflicts(self) -> list[Conflict]:
+        """What its figures may contradict each other in, and whether they do."""
+        if self.sustained_clock is None or self.clock is None:
+            return []
+        return [(f"engine '{self.id}': {_SUSTAINED_ABOVE}", self.sustained_clock.value > self.clock.value)]
 
 
 _PASSED_THROUGH: Final = ("cache", "registers")  # kinds of memory that are nobody's home
@@ -180,9 +192,18 @@ class Memory(Strict):
             raise ValueError(f"memory '{self.id}' of kind {self.kind} keeps what passes through; a scratchpad can hold tensors")
         if "boundary" in self.holds and "activations" not in self.holds:
             raise ValueError(f"memory '{self.id}' holds the network's inputs and outputs (boundary), but no activations")
-        if self.double_buffer and self.capacity and self.double_buffer.value > self.capacity.value:
-            raise ValueError(f"memory '{self.id}': double_buffer is larger than its capacity")
+        for fault, found in self.conflicts:
+            if found:
+                raise ValueError(fault)
         return self
+
+    @property
+    def conflicts(self) -> list[Conflict]:
+        """What its figures may contradict each other in, and whether they do."""
+        if self.double_buffer is None or self.capacity is None:
+            return []
+        fault = f"memory '{self.id}': double_buffer is larger than its capacity"
+        return [(fault, self.double_buffer.value > self.capacity.value)]
 
     @property
     def read(self) -> Figure:
@@ -255,7 +276,7 @@ class HardwareSpec(Strict):
             "activations" in m.holds for m in self.memories
         ):
             faults.append("no memory holds activations")
-        faults += _slower_inside(self.memories, self.engines)
+        faults += [fault for fault, found in _slower_inside(self.memories, self.engines) if found]
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -275,6 +296,13 @@ class HardwareSpec(Strict):
                 faults.append(f"engines.{engine.id}.supports: source '{source}' is not under 'sources'")
         return faults
 
+    @property
+    def conflicts(self) -> list[Conflict]:
+        """What figures may contradict each other in, and whether they do; with columns of design points, at which of them."""
+        within = [conflict for engine in self.engines for conflict in engine.conflicts]
+        within += [conflict for memory in self.memories for conflict in memory.conflicts]
+        return within + _slower_inside(self.memories, self.engines)
+
     def unsourced(self) -> list[str]:
         """Paths of the figures and support lists that do not say where they come from."""
         lists = [f"engines.{e.id}.supports" for e in self.engines if e.supports and not e.supports.source]
@@ -285,19 +313,18 @@ class HardwareSpec(Strict):
         return next(e for e in self.engines if e.id == engine_id)
 
 
-def _slower_inside(memories: tuple[Memory, ...], engines: tuple[Engine, ...]) -> list[str]:
+def _slower_inside(memories: tuple[Memory, ...], engines: tuple[Engine, ...]) -> list[Conflict]:
     """Caches and staging memories slower than what an engine reads through them: they could not pass it on."""
     seen = [set(e.memories) or {m.id for m in memories} for e in engines]
     clocked = {m.id: m.clock.value if m.clock else None for m in memories}
     rates = {m.id: (m.read.rate(clocked[m.id]), m.write.rate(clocked[m.id])) for m in memories}
     return [
-        f"memory '{inner.id}' is slower ({what}) than '{outer.id}' behind it: levels are listed from the innermost outward"
+        (f"memory '{inner.id}' is slower ({what}) than '{outer.id}' behind it: {_OUTWARD}", own < through)
         for place, inner in enumerate(memories[:-1])
         if inner.is_staging
         for outer in memories[place + 1 :]
         if outer.kind != "link" and any({inner.id, outer.id} <= ids for ids in seen)
         for what, own, through in zip(("read", "write"), rates[inner.id], rates[outer.id], strict=True)
-        if own < through
     ]
 
 

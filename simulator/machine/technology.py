@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from simulator.machine.figures import Number
 from simulator.machine.spec import Rate
 
 _PJ: Final = 1e-12
@@ -159,7 +160,7 @@ def sram_source() -> str:
     return f"{CELLS} · by capacity"
 
 
-def sram_j_per_byte(capacity_bytes: float, node_m: float) -> float:
+def sram_j_per_byte(capacity_bytes: Number, node_m: float) -> Number:
     """One byte of an on-chip array: log-log in its capacity.
 
     Larger ones go on as from 32 KiB to 1 MiB (longer wires); below 8 KiB flat (decoders and sense amplifiers stay).
@@ -168,7 +169,8 @@ def sram_j_per_byte(capacity_bytes: float, node_m: float) -> float:
     energies = np.log([at_node_j(cell, node_m) for cell in _SRAM_64BIT])
     size = np.log(capacity_bytes)
     beyond = np.maximum(size - sizes[-1], 0.0) * (energies[-1] - energies[-2]) / (sizes[-1] - sizes[-2])
-    return float(np.exp(np.interp(size, sizes, energies) + beyond)) / 8
+    found = np.exp(np.interp(size, sizes, energies) + beyond) / 8
+    return found if np.ndim(found) else float(found)
 
 
 def dram_per_bit(name: str) -> PerBit:

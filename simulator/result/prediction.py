@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.table import CostTable
+from simulator.cost.table import BOUNDS, Bound, CostTable
 from simulator.graph.graph import Graph
 from simulator.kernels.types import Kernel
 from simulator.machine.params import machine_of
@@ -18,7 +18,6 @@ from simulator.schedule.memory import Fit, Occupancy
 from simulator.workload import WorkTable
 
 Array = NDArray[np.float64]
-Bound = Literal["compute", "memory", "overhead"]
 _ROUNDING: Final = 1e-12  # of a total: what a sum of its parts may lose
 
 
@@ -139,14 +138,11 @@ class Prediction:
     @property
     def bounds(self) -> tuple[Bound, ...]:
         """What bounds each kernel: the largest of its compute, memory and overhead, transfers between engines among it."""
-        names: tuple[Bound, ...] = ("compute", "memory", "overhead")
-        stacked = np.stack([self.cost.compute_s, self.cost.memory_s, self.cost.overhead_s + self.cost.transfer_s])
-        return tuple(names[i] for i in stacked.argmax(axis=0))
+        return tuple(BOUNDS[i] for i in np.stack(self.cost.resources_s).argmax(axis=0))
 
     @property
     def bound(self) -> Bound:
         """What bounds the network: the kind of kernel that takes most of the time."""
-        shares = {"compute": 0.0, "memory": 0.0, "overhead": 0.0}
-        for kind, seconds in zip(self.bounds, self.kernel_s, strict=True):
-            shares[kind] += float(seconds)
-        return max(("compute", "memory", "overhead"), key=lambda k: shares[k])
+        kinds = np.stack(self.cost.resources_s).argmax(axis=0)
+        seconds = [float(np.sum(np.where(kinds == kind, self.kernel_s, 0.0))) for kind in range(len(BOUNDS))]
+        return BOUNDS[int(np.argmax(seconds))]

@@ -11,7 +11,8 @@ from simulator.graph.graph import Graph
 from simulator.graph.types import Role, TensorSpec
 from simulator.kernels.operators import view_source
 from simulator.kernels.types import Kernel
-from simulator.machine.params import Machine
+from simulator.machine.figures import Number
+from simulator.machine.params import Machine, MemoryParams
 from simulator.workload import Footprint
 
 
@@ -77,13 +78,18 @@ def occupancy(graph: Graph, kernels: Sequence[Kernel]) -> Occupancy:
 
 @dataclass(frozen=True)
 class Fit:
-    """What one memory must hold, `activation_bytes` of it activations, and what it can."""
+    """What one memory must hold, and what it can."""
 
     memory: str
-    needs_bytes: float
+    weight_bytes: float
+    activation_bytes: float
     capacity_bytes: float
     holds: tuple[str, ...]
-    activation_bytes: float = 0.0
+
+    @property
+    def needs_bytes(self) -> float:
+        """All that must be in it."""
+        return self.weight_bytes + self.activation_bytes
 
     @property
     def fits(self) -> bool:
@@ -91,16 +97,20 @@ class Fit:
         return self.needs_bytes <= self.capacity_bytes
 
 
+def needs(machine: Machine, touched: Footprint) -> list[tuple[MemoryParams, Number, Number]]:
+    """Bytes of weights and of activations in every memory that holds some, as the traffic places them."""
+    shares = placed_shares(touched, machine)
+    return [(m, weights * touched.weight_bytes, alive * touched.activation_bytes) for m, weights, alive in shares]
+
+
 def fit(machine: Machine, touched: Footprint) -> tuple[Fit, ...]:
-    """Need and capacity of every memory that holds weights or activations, as the traffic places them."""
+    """Need and capacity of every memory that holds weights or activations."""
     homes = {"activations": machine.homes(weights=False), "weights": machine.homes(weights=True)}
-    result = []
-    for memory, weights, activations in placed_shares(touched, machine):
-        alive = float(np.max(activations)) * touched.activation_bytes
-        need = float(np.max(weights)) * touched.weight_bytes + alive
-        holds = [name for name, memories in homes.items() if memory in memories]
-        result.append(Fit(memory.id, need, float(np.min(memory.capacity_bytes)), tuple(holds), alive))
-    return tuple(result)
+    found = []
+    for memory, weights, alive in needs(machine, touched):
+        holds = tuple(data for data, memories in homes.items() if memory in memories)
+        found.append(Fit(memory.id, float(weights), float(alive), float(memory.capacity_bytes), holds))
+    return tuple(found)
 
 
 def together(fits: Iterable[Fit]) -> tuple[Fit, ...]:
@@ -109,10 +119,24 @@ def together(fits: Iterable[Fit]) -> tuple[Fit, ...]:
     """
     found: dict[str, Fit] = {}
     for one in fits:
-        if one.memory in found:
-            before = found[one.memory]
+        before = found.get(one.memory)
+        if before is not None:
             alive = max(one.activation_bytes, before.activation_bytes)
-            weights = (one.needs_bytes - one.activation_bytes) + (before.needs_bytes - before.activation_bytes)
-            one = replace(one, needs_bytes=weights + alive, activation_bytes=alive)
+            one = replace(one, weight_bytes=before.weight_bytes + one.weight_bytes, activation_bytes=alive)
         found[one.memory] = one
     return tuple(found.values())
+
+
+def fits_at(parts: Iterable[tuple[Machine, Footprint]]) -> NDArray[np.bool_]:
+    """Whether every memory holds what it must, at each design point, shape (...): `fit`, `together` and `fits` for columns."""
+    found: dict[str, tuple[Number, Number, Number]] = {}
+    for machine, touched in parts:
+        for memory, weights, alive in needs(machine, touched):
+            if memory.id in found:
+                weights = found[memory.id][0] + weights
+                alive = np.maximum(found[memory.id][1], alive)
+            found[memory.id] = weights, alive, memory.capacity_bytes
+    enough: NDArray[np.bool_] = np.ones((), np.bool_)
+    for weights, alive, capacity in found.values():
+        enough = enough & (weights + alive <= capacity)
+    return enough[..., 0] if enough.ndim else enough

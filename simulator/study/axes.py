@@ -1,0 +1,210 @@
+"""Axes of a study: `memories.dram.bandwidth=10GB/s..1TB/s:log:50`, `batch=1,2,4,8`, `precision=fp16,int8`."""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.errors import UnitError, UsageError
+from simulator.machine.changed import factor_of, figure_at, with_columns, with_value
+from simulator.machine.figures import Figure
+from simulator.machine.spec import HardwareSpec, Strict
+from simulator.study.scenario import Case, file_of
+from simulator.units import format_exact, parse
+
+Array = NDArray[np.float64]
+Spacing = Literal["lin", "log", "x2"]
+_RANGE: Final = re.compile(r"(?P<low>.+?)\.\.(?P<high>[^:]+)(?::(?P<spacing>[a-z0-9]+))?(?::(?P<count>[0-9_]+))?$")
+_COUNT: Final = 16  # points of a range that does not say how many
+MOST_VALUES: Final = 10**7  # of one axis
+# figures that decide more than numbers of the cost (which figures stand in for missing ones): one machine a value
+_ONE_BY_ONE: Final = ("process",)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What varies: `texts` has the values as a setting would have them, in their order.
+
+    For a figure of the machine or of the runtime, `numbers` has them in SI units, of the `dimension` of units.py, and where
+    the axis is a range between two ends, a sample may take what lies between them (`spacing`). `seed` is a value for a figure
+    that the file leaves out.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    numbers: Array | None = None
+    dimension: str = ""
+    per_cycle: bool = False
+    spacing: Spacing | None = None
+    seed: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The name of its column, with its unit."""
+        if self.numbers is None or self.dimension in ("", "count", "ratio"):
+            return self.name
+        return f"{self.name}_{'cycles' if self.per_cycle and self.dimension == 'seconds' else unit_word(self.dimension)}" + (
+            "_per_cycle" if self.per_cycle and self.dimension != "seconds" else ""
+        )
+
+    def __len__(self) -> int:
+        return len(self.texts) if self.numbers is None else len(self.numbers)
+
+    def between(self, share: Array) -> Array:
+        """Values at shares from 0 to 1 of the way between the ends of a range."""
+        assert self.numbers is not None
+        low, high = float(self.numbers[0]), float(self.numbers[-1])
+        if self.spacing == "lin":
+            return low + (high - low) * share
+        return np.asarray(np.clip(np.exp(math.log(low) + (math.log(high) - math.log(low)) * share), low, high))
+
+
+def unit_word(dimension: str) -> str:
+    """The unit of a dimension as names carry it: `bytes_per_s`, `s`, `j`."""
+    words = {"seconds": "s", "joules": "j", "hertz": "hz", "watts": "w", "metres": "m", "per_second": "per_s"}
+    return words.get(dimension, dimension.replace("joules", "j"))
+
+
+def axis_of(text: str, case: Case) -> Axis:
+    """The axis that `NAME=VALUES` means; values of figures are read in the figure's dimension.
+
+    VALUES is a list (`1,2,4`) or a range (`LOW..HIGH`, behind it `:lin:N` or `:log:N`, or `:x2` for doublings); figures may
+    be relative to what they are (`0.5x..4x:log:20`).
+
+    Raises:
+        UsageError: it is neither, or empty, or no figure is called so.
+        UnitError: a value in a wrong unit.
+    """
+    name, equals, values = (part.strip() for part in text.partition("="))
+    if not (name and equals and values):
+        raise UsageError(f"'{text}': write NAME=VALUES, for example memories.dram.bandwidth=10GB/s..1TB/s:log:50 or batch=1,2,4")
+    file = None if name in _ONE_BY_ONE else file_of(case, name)
+    if file is not None:
+        return _figure_axis(name, values, *file)
+    if ".." in values:
+        return _number_axis(name, values)
+    return Axis(name, _listed(name, values))
+
+
+def _listed(name: str, values: str) -> tuple[str, ...]:
+    found = tuple(value.strip() for value in values.split(","))
+    if not all(found):
+        raise UsageError(f"{name}={values}: a value between commas is missing")
+    if len(set(found)) < len(found):
+        raise UsageError(f"{name}={values}: the same value twice")
+    return found
+
+
+def _number_axis(name: str, values: str) -> Axis:
+    """A range of numbers of a setting: batches, resolutions, widths."""
+    low_text, high_text, spacing, count = _parts(name, values)
+    low, high = _plain(name, low_text), _plain(name, high_text)
+    whole = low == int(low) and high == int(high)
+    numbers = _spaced(name, low, high, spacing or "lin", count or (int(high - low) + 1 if whole else _COUNT))
+    texts = [str(round(number)) if whole else f"{number:.6g}" for number in numbers.tolist()]
+    return Axis(name, tuple(dict.fromkeys(texts)))
+
+
+def _plain(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UsageError(f"{name}: '{text}' is no number; ranges are of numbers, anything else is a list with commas")
+    return value
+
+
+def _figure_axis(name: str, values: str, file: Strict, path: str) -> Axis:
+    """Values of a figure; one that the file leaves out is first set to the first of them."""
+    figure, seed = figure_at(file, path), None
+    if figure is None:
+        seed = values.partition("..")[0].partition(",")[0].strip()
+        file = with_value(file, path, seed)
+        figure = figure_at(file, path)
+        assert figure is not None, "a value was put there"
+    spacing: Spacing | None = None
+    if ".." in values:
+        low_text, high_text, wanted, count = _parts(name, values)
+        low, high = (_number(name, text, figure) for text in (low_text, high_text))
+        how: Spacing = wanted or ("lin" if low <= 0 else "log")
+        numbers = _spaced(name, low, high, how, count or _COUNT)
+        spacing = "lin" if how == "lin" else "log"
+    else:
+        numbers = np.array([_number(name, text, figure) for text in _listed(name, values)])
+    axis = Axis(name, (), numbers, figure.dimension, figure.per_cycle, spacing, seed)
+    for number in (float(numbers.min()), float(numbers.max())):
+        _check(axis, number, file, path)
+    return axis
+
+
+def _check(axis: Axis, number: float, file: Strict, path: str) -> None:
+    """UsageError for a value that cannot stand in the file; what contradicts other figures of it is left to the study."""
+    try:
+        with_value(file, path, value_text(axis, number))
+    except UsageError:
+        there = with_columns(file, {path: number})
+        if not (isinstance(there, HardwareSpec) and any(found for _, found in there.conflicts)):
+            raise
+
+
+def _parts(name: str, values: str) -> tuple[str, str, Spacing | None, int | None]:
+    found = _RANGE.match(values)
+    if found is None or found["spacing"] not in (None, "lin", "log", "x2"):
+        raise UsageError(f"{name}={values}: write LOW..HIGH, and behind it :lin:N, :log:N or :x2")
+    if found["spacing"] == "x2" and found["count"]:
+        raise UsageError(f"{name}={values}: doublings from {found['low']} have a number of their own; leave the last :N out")
+    count = int(found["count"]) if found["count"] else None
+    if count is not None and not 2 <= count <= MOST_VALUES:
+        raise UsageError(f"{name}={values}: a range has from 2 to {MOST_VALUES:,} points")
+    return found["low"].strip(), found["high"].strip(), found["spacing"], count  # type: ignore[return-value]
+
+
+def _number(name: str, text: str, figure: Figure) -> float:
+    """One value in SI units: a quantity, or a multiple of the figure."""
+    factor = factor_of(text)
+    if factor is not None:
+        return figure.value * factor
+    try:
+        found = parse(text, figure.dimension)
+    except UnitError as error:
+        raise UnitError(f"{name}: {error}") from error
+    if found.per_cycle != figure.per_cycle:
+        per = "per cycle" if figure.per_cycle else "not per cycle"
+        raise UnitError(f"{name}: '{text}' must be {per}, as the figure of the machine is ({figure.text})")
+    return found.value
+
+
+def _spaced(name: str, low: float, high: float, spacing: Spacing, count: int) -> Array:
+    """Numbers from low to high, both among them."""
+    if not low < high:
+        raise UsageError(f"{name}: the range from {low:g} to {high:g} is empty")
+    if count > MOST_VALUES:
+        raise UsageError(f"{name}: {count:,} values; at most {MOST_VALUES:,}")
+    if spacing != "lin" and low <= 0:
+        raise UsageError(f"{name}: a logarithmic range starts above 0")
+    if spacing == "x2":
+        doublings = math.floor(math.log2(high / low) + 1e-9)
+        return np.asarray(low * 2.0 ** np.arange(doublings + 1.0))
+    numbers = np.linspace(low, high, count)
+    if spacing == "log":
+        numbers = np.exp(np.linspace(math.log(low), math.log(high), count))
+    numbers[0], numbers[-1] = low, high
+    return np.asarray(numbers)
+
+
+def value_text(axis: Axis, number: float) -> str:
+    """A number of a figure's axis as a setting would have it, with all its digits."""
+    number = float(number)
+    text = format_exact(number, axis.dimension) if axis.dimension else repr(number)
+    if not axis.per_cycle:
+        return text
+    return f"{text.removesuffix('s').rstrip()} cycles" if axis.dimension == "seconds" else _per_cycle(number, axis.dimension)
+
+
+def _per_cycle(number: float, dimension: str) -> str:
+    unit = {"bytes_per_s": "B/cycle", "macs_per_s": "MAC/cycle", "ops_per_s": "OP/cycle"}[dimension]
+    return f"{number!r} {unit}"

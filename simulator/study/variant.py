@@ -1,0 +1,62 @@
+"""A network on a machine, cut into kernels once, and its totals at columns of figures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.cost.limits import limits_of
+from simulator.estimator import Totals, known_policy, prepared_for, supported_by, totals
+from simulator.fidelity.constants import in_columns
+from simulator.machine.changed import with_columns
+from simulator.machine.params import machine_of, require_rate
+from simulator.result.prediction import Prepared
+from simulator.study.scenario import Case, file_of
+
+Array = NDArray[np.float64]
+Fault = tuple[str, NDArray[np.bool_]]  # what figures contradict each other in, and at which points
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One network, cut into kernels, on one machine: what points share that differ in figures alone."""
+
+    case: Case
+    prepared: Prepared
+
+    @property
+    def batch(self) -> int:
+        """Inferences in one run."""
+        return self.case.model.graph.batch
+
+    def totals(self, figures: Mapping[str, Array]) -> tuple[Totals, list[Fault]]:
+        """The totals at columns of figures by name, each of shape (n_points,), and what is wrong at some of the points."""
+        case, count = self.case, max((len(column) for column in figures.values()), default=1)
+        hardware, runtime = case.hardware, case.runtime
+        for name, column in figures.items():
+            file = file_of(case, name)
+            assert file is not None, f"{name} is a figure"
+            if file[0] is case.hardware:
+                hardware = with_columns(hardware, {file[1]: column[:, None]})
+            else:
+                runtime = with_columns(in_columns(runtime, count), {file[1]: column[:, None]})
+        faults = []
+        if hardware is not case.hardware:
+            there = ((fault, np.broadcast_to(np.ravel(found), count)) for fault, found in hardware.conflicts)
+            faults = [(fault, found) for fault, found in there if found.any()]
+        policy = known_policy(case.overlap)
+        return totals(self.prepared, machine_of(hardware), runtime, policy, verdict=True), faults
+
+
+def variant_of(case: Case) -> Variant:
+    """A case cut into kernels.
+
+    Raises:
+        PrecisionError, UsageError: the machine has no rate for the element type, or the runtime does not run on it.
+    """
+    machine = machine_of(case.hardware)
+    supported = supported_by(case.hardware, limits_of(case.runtime, machine).profiles)
+    prepared = prepared_for(case.model, case.runtime, case.precision, supported)
+    require_rate(machine, prepared.work.mac_rates, case.precision)
+    return Variant(case, prepared)
