@@ -9,9 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.table import BOUNDS
 from simulator.errors import SimulatorError, UsageError
-from simulator.estimator import Totals, known_policy
+from simulator.estimator import known_policy
 from simulator.study.axes import Axis, axis_of, value_text
 from simulator.study.formula import Formula, formula_of
 from simulator.study.recipe import Study
@@ -165,8 +164,9 @@ class Sweep:
         figures = {axis.name: _numbers(axis, places[place][rows]) for axis, place in zip(axes, self._figures, strict=True)}
         for axis in axes:
             columns[axis.key][rows] = figures[axis.name]
-        totals, faults = variant.totals(figures)
-        _write(columns, rows, totals, variant)
+        results, faults = variant.rows(figures)
+        for name, values in results.items():
+            columns[name][rows] = values
         usable = np.ones(len(rows), bool)
         for fault, there in faults:
             tally.without[fault] += int(np.count_nonzero(there & usable))
@@ -228,19 +228,6 @@ def _own(axis: Axis, texts: Mapping[str, str], variant: Variant) -> Axis:
 def _numbers(axis: Axis, places: NDArray[Any]) -> NDArray[np.float64]:
     assert axis.numbers is not None
     return axis.between(places) if places.dtype.kind == "f" else axis.numbers[places]
-
-
-def _write(columns: Columns, rows: NDArray[np.intp], found: Totals, variant: Variant) -> None:
-    assert found.verdict is not None
-    columns["latency_s"][rows] = found.latency_s
-    columns["throughput_per_s"][rows] = variant.batch / found.latency_s
-    if found.energy_j is not None:
-        columns["energy_j"][rows] = found.energy_j
-        columns["power_w"][rows] = found.energy_j / found.latency_s
-    columns["peak_activation_bytes"][rows] = variant.prepared.occupancy.peak_bytes
-    columns["weight_bytes"][rows] = variant.prepared.work.footprint.weight_bytes
-    columns["bound"][rows] = np.array(BOUNDS, object)[found.verdict.bound]
-    columns["fits"][rows] = found.verdict.fits
 
 
 def _taken(columns: Columns, rows: NDArray[np.bool_]) -> Columns:

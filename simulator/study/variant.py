@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.limits import limits_of
+from simulator.cost.table import BOUNDS
 from simulator.estimator import Totals, known_policy, prepared_for, supported_by, totals
 from simulator.fidelity.constants import in_columns
 from simulator.machine.changed import with_columns
@@ -15,6 +17,7 @@ from simulator.result.prediction import Prepared
 from simulator.study.scenario import Case, file_of
 
 Array = NDArray[np.float64]
+_BOUNDS: Final = np.array(BOUNDS, object)
 Fault = tuple[str, NDArray[np.bool_]]  # what figures contradict each other in, and at which points
 
 
@@ -29,6 +32,22 @@ class Variant:
     def batch(self) -> int:
         """Inferences in one run."""
         return self.case.model.graph.batch
+
+    def rows(self, figures: Mapping[str, Array]) -> tuple[dict[str, NDArray[Any]], list[Fault]]:
+        """The results at columns of figures by the names of their columns, NaN without figures for them; and what is wrong."""
+        found, faults = self.totals(figures)
+        count = max((len(column) for column in figures.values()), default=1)
+        nothing = np.full(count, np.nan)
+        latency = np.broadcast_to(found.latency_s, count)
+        energy = nothing if found.energy_j is None else np.broadcast_to(found.energy_j, count)
+        assert found.verdict is not None, "asked for"
+        columns = {
+            "latency_s": latency, "energy_j": energy, "throughput_per_s": self.batch / latency, "power_w": energy / latency,
+            "peak_activation_bytes": np.full(count, float(self.prepared.occupancy.peak_bytes)),
+            "weight_bytes": np.full(count, float(self.prepared.work.footprint.weight_bytes)),
+            "bound": _BOUNDS[np.broadcast_to(found.verdict.bound, count)], "fits": np.broadcast_to(found.verdict.fits, count),
+        }  # fmt: skip
+        return columns, faults
 
     def totals(self, figures: Mapping[str, Array]) -> tuple[Totals, list[Fault]]:
         """The totals at columns of figures by name, each of shape (n_points,), and what is wrong at some of the points."""
