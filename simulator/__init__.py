@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from simulator.machine.spec import HardwareSpec
     from simulator.model import Model
     from simulator.result.estimate import Estimate
+    from simulator.studies import sensitivity, solve, sweep, whatif
 
 __version__ = "0.1.0"
 
@@ -31,6 +32,10 @@ _HOMES = {
     "trace": "simulator.api",
     "validate": "simulator.api",
     "calibrate": "simulator.api",
+    "whatif": "simulator.studies",
+    "sweep": "simulator.studies",
+    "solve": "simulator.studies",
+    "sensitivity": "simulator.studies",
     "Estimate": "simulator.result.estimate",
     "HardwareSpec": "simulator.machine.spec",
     "Model": "simulator.model",
@@ -49,8 +54,12 @@ __all__ = [
     "load_hardware",
     "load_model",
     "plan",
+    "sensitivity",
+    "solve",
+    "sweep",
     "trace",
     "validate",
+    "whatif",
 ]
 
 

@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
     ("api",),
+    ("studies",),
     ("loading",),
     ("measuring",),
     ("zoo",),

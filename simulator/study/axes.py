@@ -90,7 +90,8 @@ def axis_of(text: str, case: Case) -> Axis:
 
 
 def _listed(name: str, values: str) -> tuple[str, ...]:
-    found = tuple(value.strip() for value in values.split(","))
+    """Values between commas; between semicolons where one has commas itself (`precision=int8,fp16@*head*;fp16`)."""
+    found = tuple(value.strip() for value in values.split(";" if ";" in values else ","))
     if not all(found):
         raise UsageError(f"{name}={values}: a value between commas is missing")
     if len(set(found)) < len(found):

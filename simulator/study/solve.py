@@ -80,7 +80,7 @@ class Problem:
 
     def all_met(self, values: Sequence[Array]) -> NDArray[np.bool_]:
         """Whether all targets hold, shape (n_points,)."""
-        return np.logical_and.reduce(self.met(values), axis=0)
+        return np.asarray(np.logical_and.reduce(self.met(values), axis=0))
 
     def costs(self, values: Sequence[Array]) -> Array:
         """What is to be least."""
