@@ -36,7 +36,8 @@ def whatif(
     Args:
         model: a loaded model, or what `load_model` takes (a loaded one cannot take another batch or shape).
         hardware: a loaded machine, or what `load_hardware` takes.
-        scenarios: settings by name: `{"int8": {"precision": "int8"}, "fast": ["memories.dram.bandwidth=2x"]}`. A setting is a figure of the machine by its path, one of its runtime (`runtime.bandwidth`), `precision`, `batch`,
+        scenarios: settings by name: `{"int8": {"precision": "int8"}, "fast": ["memories.dram.bandwidth=2x"]}`. A
+            setting is a figure of the machine by its path, one of its runtime (`runtime.bandwidth`), `precision`, `batch`,
             `runtime`, `overlap`, `mode`, `resolution`, `dim.NAME`, a parameter of a recipe, or a change of the network
             (docs/changes.md); docs/studies.md explains all of them.
         base: settings that hold before and after.
