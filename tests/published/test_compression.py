@@ -5,9 +5,12 @@ from fractions import Fraction
 import pytest
 from support.graphs import loaded, model, node, value, weight
 
+import simulator as sim
 from simulator.graph.packing import Packing, Zeros, relative_bits
 from simulator.io.hardware_reader import hardware_ids, load_spec
 from simulator.machine.spec import HardwareSpec
+from simulator.model import Model
+from simulator.transform.change import change_of
 from simulator.transform.precision import with_precision
 
 WEIGHTS = 2**20
@@ -64,3 +67,11 @@ def test_sparse_tensor_cores_double_the_peak_since_ampere() -> None:
 
 def test_others_have_no_sparse_rate() -> None:
     assert [m for m in hardware_ids() if load_spec(m).vendor != "NVIDIA" and any(e.sparsity for e in load_spec(m).engines)] == []
+
+
+def test_resnet_50_on_the_dla_gains_what_sparse_networks_gain_there() -> None:
+    """1.24 to 1.47 times as fast end to end (NVIDIA, Deep-Learning-Accelerator-SW, README.md, sparse networks on Orin's DLA)."""
+    dense = sim.load_model("resnet50")
+    sparse = Model(change_of("sparsity").apply(dense.graph, "2:4"))
+    found = [sim.estimate(m, "jetson_agx_orin64", precision="int8", runtime="tensorrt_dla").latency_s for m in (dense, sparse)]
+    assert 1.24 <= found[0] / found[1] <= 1.47
