@@ -19,9 +19,10 @@ from simulator.cost.transfer import Crossings, crossings
 from simulator.errors import UsageError, did_you_mean
 from simulator.graph.graph import Graph
 from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
-from simulator.kernels.operators import kind_of, work_of
+from simulator.kernels.operators import kind_of, rate_of, work_of
 from simulator.kernels.partition import EVERY_FUSION, partition
 from simulator.kernels.support import Supported, kernel_refusals, op_refusals
+from simulator.kernels.types import Kernel
 from simulator.machine.figures import Number
 from simulator.machine.geometry import BlockNpu
 from simulator.machine.params import SPECIAL_SHARE, Machine, machine_of, require_rate
@@ -29,7 +30,7 @@ from simulator.machine.points import lots_of, reuse_freed_memory
 from simulator.machine.runtime import InPlace, RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
-from simulator.ops.work import Kind
+from simulator.ops.work import MAC_KINDS, Kind
 from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prepared
 from simulator.schedule.branches import Branches, branches_of
@@ -38,7 +39,8 @@ from simulator.schedule.memory import fit, fits_at, together
 from simulator.schedule.overlap import IN_ORDER, POLICIES, Terms
 from simulator.schedule.placement import Placement, engine_sets, fallback_notes, place, placements
 from simulator.transform.added import with_added
-from simulator.transform.precision import AUTOCAST, PRECISIONS, precision_of, with_precision
+from simulator.transform.precision import AUTOCAST, Precision, precision_of, precisions_of, with_precision
+from simulator.transform.weights import multiplied
 from simulator.units import format_si
 from simulator.workload import WorkTable, footprint, work_table
 
@@ -92,8 +94,8 @@ def prepare(
     kernels = tuple(replace(k, recomputed=()) for k in kernels) if once else kernels
     live = occupancy_in_place(graph, kernels, in_place)
     work = work_table(graph, kernels, works, footprint(graph, kernels, live.peak_bytes))
-    if precision and PRECISIONS[precision].math:
-        work = _with_math(work, PRECISIONS[precision].math or "")
+    if precision:
+        work = _with_math(work, graph, kernels, precision)
     if supported:
         work = replace(work, refused=kernel_refusals(kernels, work.rates, refused, supported))
     return Prepared(graph, kernels, work, live)
@@ -139,9 +141,26 @@ def prepared_for(
     return prepare(model, precision, runtime.fusion, supported, runtime.adds, runtime.layout, runtime.in_place, once=once)
 
 
-def _with_math(work: WorkTable, math: str) -> WorkTable:
-    rates = tuple(math if rate == "fp32" and macs else rate for rate, macs in zip(work.rates, work.macs, strict=True))
+def _with_math(work: WorkTable, graph: Graph, kernels: Sequence[Kernel], precision: str) -> WorkTable:
+    """The table with the rates of products that their tensors do not tell: tf32, and where precisions are mixed by name, those
+    of products whose weights have their operator's type, whatever type the operator before wrote.
+    """
+    math = precision_of(precision).math
+    if "," in precision:
+        own = precisions_of(graph, precision)
+        rates = tuple(_own_rate(graph, k, own[k.main], rate) for k, rate in zip(kernels, work.rates, strict=True))
+    elif math is None:
+        return work
+    else:
+        rates = tuple(math if rate == "fp32" and macs else rate for rate, macs in zip(work.rates, work.macs, strict=True))
     return replace(work, rates=rates)
+
+
+def _own_rate(graph: Graph, kernel: Kernel, own: Precision, rate: str) -> str:
+    weights = [graph.tensors[w.name] for w in multiplied(graph, graph.ops[kernel.main])]
+    if weights and all(w.dtype is own.weight for w in weights):
+        rate = rate_of(own.activation)
+    return own.math if own.math and rate == "fp32" and kernel.kind in MAC_KINDS else rate
 
 
 def estimate(

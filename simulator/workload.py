@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from simulator.errors import ModelError
 from simulator.graph.graph import Graph
+from simulator.graph.packing import Zeros
 from simulator.graph.types import Role
 from simulator.kernels.support import Refusals
 from simulator.kernels.types import Kernel
@@ -56,6 +57,7 @@ class WorkTable:
     elements that the main operator makes. `touches` finds the tensors that each row touches, with their reuse distances,
     `images` the images that each works on: a bound needs neither. `refused` names for each row the engines that do not run
     it, and why; empty where there is no such engine. `counts` says how many kernels a row stands for (None: one).
+    `sparse_macs` are those of `macs` whose weights have two zeros in four (None: no weight of the network has).
     """
 
     names: tuple[str, ...]
@@ -78,6 +80,7 @@ class WorkTable:
     images: "Callable[[], FeatureMaps]"
     refused: tuple[Refusals, ...] = ()
     counts: Column | None = None
+    sparse_macs: Column | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -232,7 +235,17 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], t
         footprint=touched,
         touches=cache(lambda: operands(graph, kernels, touched.activation_bytes)),  # for all tables made from this one
         images=lambda: _images(graph, kernels, works),
+        sparse_macs=_sparse_macs(graph, kernels, works),
     )
+
+
+def _sparse_macs(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -> Column | None:
+    """MACs of every kernel whose weights have two zeros in four; None where no weight has them."""
+    found = {n for n, t in graph.tensors.items() if t.packing is not None and t.packing.zeros is Zeros.TWO_OF_FOUR}
+    if not found:
+        return None
+    counts = [[works[i].macs * graph.ops[i].repeat for i in k.ops if not found.isdisjoint(graph.ops[i].inputs)] for k in kernels]
+    return np.array([sum(row) for row in counts], np.float64)
 
 
 def _images(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -> "FeatureMaps":

@@ -65,7 +65,8 @@ Precision = Annotated[
     str | None,
     typer.Option(
         "--precision", metavar="P", autocompletion=complete_precision,
-        help="fp32, tf32, bf16, fp16, fp8, int8, int4, w8a16, w4a16, amp_fp16, amp_bf16; default: as in the file",
+        help="fp32, tf32, bf16, fp16, fp8, int8, int4, w8a16, w4a16, amp_fp16, amp_bf16; w4a16:group=128 with scales; "
+        "int8,fp16@*fc* for some operators; default: as in the file",
     ),
 ]  # fmt: skip
 Overlap = Annotated[

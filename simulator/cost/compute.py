@@ -41,12 +41,29 @@ def compute_parts_s(work: WorkTable, limits: Limits, placement: tuple[EnginePara
         share = by_class(placement, work, lambda e, rate, kind: _mac_share(e, rate, kind, limits))
         if limits.geometry and not limits.ideal:
             share = share * filled_share(work, limits, placement)
-        matrix = work.macs / share / by_class(placement, work, lambda e, rate, kind: _mac_peak(e, rate, kind, limits))
+        macs = dense_macs(work, limits, placement)
+        matrix = macs / share / by_class(placement, work, lambda e, rate, kind: _mac_peak(e, rate, kind, limits))
     if work.vector_ops.any():
         vector = work.vector_ops * by_engine(placement, work, lambda e, rate: 1.0 / (e.vector_rate(rate) * _share(e, limits)))
     if work.special_ops.any():
         special = work.special_ops * by_engine(placement, work, lambda e, _: 1.0 / (e.special_ops_per_s * _share(e, limits)))
     return matrix, vector, special
+
+
+def dense_macs(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
+    """MACs at the dense rate that take as long as all: MACs − sparse MACs · (1 − 1 / factor of the engine's sparse rate)."""
+    if work.sparse_macs is None:
+        return work.macs
+    saved = by_class(placement, work, lambda e, rate, kind: 1.0 - 1.0 / sparse_factor(e, rate, kind, limits))
+    return np.asarray(work.macs - work.sparse_macs * saved)
+
+
+def sparse_factor(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Number:
+    """Multiple of the dense rate at which weights with two zeros in four are multiplied: 1 on the vector unit, and where the
+    engine has no such rate or the runtime no kernels for it.
+    """
+    on_vector = not limits.ideal and kind in limits.of(engine).on_vector
+    return 1.0 if on_vector or "2:4" not in limits.sparsity else engine.sparse_factor("2:4", rate)
 
 
 def filled_share(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:

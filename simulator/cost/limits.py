@@ -11,6 +11,7 @@ from simulator.machine.figures import Number
 from simulator.machine.geometry import BlockNpu
 from simulator.machine.params import EngineParams, Machine, engines_of
 from simulator.machine.runtime import Profile, RuntimeSpec
+from simulator.machine.spec import PATTERNS
 
 _NONE: Mapping[str, Profile] = MappingProxyType({})
 
@@ -20,13 +21,15 @@ class Limits:
     """How near to the machine's peaks: the expected answer uses a runtime's efficiencies, the bound (`IDEAL`) none.
 
     `profiles` are those of the engines that the runtime runs on, by engine id. `measured` lets fractions that the
-    machine file states as measured lower them further; with `geometry`, so does the shape of the engine.
+    machine file states as measured lower them further; with `geometry`, so does the shape of the engine. `sparsity` are the
+    patterns of zeros among weights that are computed at the engine's sparse rate.
     """
 
     profiles: Mapping[str, Profile]
     measured: bool = True
     geometry: bool = True
     ideal: bool = False
+    sparsity: tuple[str, ...] = PATTERNS
 
     def of(self, engine: EngineParams) -> Profile:
         """How the runtime uses an engine."""
@@ -53,7 +56,7 @@ def limits_of(runtime: RuntimeSpec, machine: Machine) -> Limits:
         raise UsageError(
             f"runtime '{runtime.id}' does not run on an engine of kind '{kinds}' (it runs on: {', '.join(runtime.profiles)})"
         )
-    return Limits(profiles, runtime.measured_limits, runtime.geometry)
+    return Limits(profiles, runtime.measured_limits, runtime.geometry, sparsity=runtime.sparsity)
 
 
 def works_by_blocks(limits: Limits, placement: tuple[EngineParams, ...]) -> bool:

@@ -1,7 +1,7 @@
 """What the arithmetic of a kernel takes: each unit's operations over the rate that it reaches."""
 
 from simulator.cost.blocks import plan_of
-from simulator.cost.compute import compute_parts_s, instructions_s
+from simulator.cost.compute import compute_parts_s, dense_macs, instructions_s
 from simulator.cost.geometry import padded_share
 from simulator.explanation.book import vector_efficiency
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
@@ -55,8 +55,12 @@ def compute_section(scene: Scene) -> Section:
     found: list[Term] = [*filled]
     if matrix:
         rate = term("mac_rate", "MAC rate", "MAC/s", _mac_rate(scene))
-        macs = Quantity("MACs", scene.own(scene.work.macs), "MAC") / _reached(rate, filled)
-        found += [rate, term("matrix_s", "matrix", "s", macs, matrix)]
+        counted = _macs(scene)
+        found += [
+            *counted,
+            rate,
+            term("matrix_s", "matrix", "s", _at_dense_rate(scene, counted) / _reached(rate, filled), matrix),
+        ]
     if vector:
         found.append(term("vector_s", "vector", "s", _vector(scene), vector))
     if special:
@@ -85,6 +89,27 @@ def _by_blocks(scene: Scene) -> Term:
     if clock is None:
         return term("compute_s", "compute", "s", Quantity("blocks", seconds, "s"), seconds, note)
     return term("compute_s", "compute", "s", Quantity("cycles", seconds * clock.value) / clock, seconds, note)
+
+
+def _macs(scene: Scene) -> tuple[Term, ...]:
+    """The MACs at the dense rate that take as long, where weights with zeros are multiplied faster; none where they are not."""
+    setting, sparse = scene.setting, scene.work.sparse_macs
+    if sparse is None or not scene.own(sparse):
+        return ()
+    value = scene.own(dense_macs(scene.work, setting.limits, setting.placement))
+    if value == scene.own(scene.work.macs):
+        return ()
+    path = f"engines.{scene.engine.id}.sparsity.2:4.{scene.native}"
+    factor = scene.book.of_machine("sparse factor", path, scene.engine_spec.sparsity["2:4"][scene.native])  # type: ignore[index]
+    saved = Quantity("sparse MACs", scene.own(sparse), "MAC") * (constant(1.0) - constant(1.0) / factor)
+    macs = Quantity("MACs", scene.own(scene.work.macs), "MAC") - saved
+    return (term("dense_macs", "dense MACs", "MAC", macs, value, "of 2:4 weights: what takes as long at the dense rate"),)
+
+
+def _at_dense_rate(scene: Scene, counted: tuple[Term, ...]) -> Quantity:
+    if counted:
+        return Quantity("dense MACs", counted[0].value, "MAC")
+    return Quantity("MACs", scene.own(scene.work.macs), "MAC")
 
 
 def _reached(rate: Term, filled: tuple[Term, ...]) -> Expression:

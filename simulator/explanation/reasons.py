@@ -17,7 +17,7 @@ from simulator.explanation.terms import Reason
 from simulator.kernels.partition import EVERY_FUSION
 from simulator.machine.figures import Figure
 from simulator.machine.runtime import RuntimeSpec
-from simulator.machine.spec import HardwareSpec
+from simulator.machine.spec import PATTERNS, HardwareSpec
 from simulator.model import Model
 from simulator.result.estimate import Estimate
 from simulator.schedule.placement import FALLBACKS
@@ -128,6 +128,10 @@ WHAT_IFS: Final[tuple[WhatIf, ...]] = (
     WhatIf("efficiency", "efficiency of the kernels", "if they reached the full rate of the units", _ungoverned),
     WhatIf(
         "geometry", "shapes that do not fill the engine", "if every product filled it", lambda c: c.with_runtime(geometry=False)
+    ),
+    WhatIf(
+        "sparsity", "2:4 weights that are multiplied like dense ones", "if the runtime used the engine's sparse rate",
+        lambda c: c.with_runtime(sparsity=PATTERNS),
     ),
     WhatIf(
         "instructions", "instructions beside the arithmetic", "if loads, loop ends and scaling cost nothing",

@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from simulator.dtypes import DType, storage_bytes
+from simulator.graph.packing import Packing
 
 Shape = tuple[int, ...]
 NO_ATTRS: Mapping[str, object] = MappingProxyType({})
@@ -24,12 +25,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """A tensor without its values. `shape` is None where it cannot be known (sequences, strings, missing rules)."""
+    """A tensor without its values. `shape` is None where it cannot be known (sequences, strings, missing rules).
+
+    `packing` says how its elements are stored where that is not one after the other.
+    """
 
     name: str
     shape: Shape | None
     dtype: DType
     role: Role = Role.ACTIVATION
+    packing: Packing | None = None
 
     @property
     def elements(self) -> int:
@@ -38,7 +43,9 @@ class TensorSpec:
 
     @property
     def size_bytes(self) -> int:
-        """Storage in bytes, sub-byte types packed."""
+        """Storage in bytes, sub-byte types packed; of pruned or grouped elements with their indices and scales."""
+        if self.packing is not None:
+            return self.packing.size_bytes(self.elements, self.dtype.bits)
         return storage_bytes(self.elements, self.dtype)
 
     @property

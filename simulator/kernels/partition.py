@@ -9,6 +9,7 @@ convex, acyclic, and every operator has exactly one home.
 import heapq
 import math
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
@@ -402,7 +403,7 @@ def _elements_read(state: Partitioner, index: int, position: int, name: str) -> 
 
 def _part(spec: TensorSpec, elements: int) -> TensorSpec:
     """The tensor, as a vector of the elements read where that is not all of it."""
-    return spec if elements >= spec.elements else TensorSpec(spec.name, (elements,), spec.dtype, spec.role)
+    return spec if elements >= spec.elements else replace(spec, shape=(elements,))
 
 
 def _is_read(state: Partitioner, index: int, position: int) -> bool:

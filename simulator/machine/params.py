@@ -37,7 +37,8 @@ _VECTOR_FROM = ("fp32", "fp16", "bf16", "int8", "int16", "tf32", "fp8", "int4", 
 @dataclass(frozen=True, slots=True)
 class EngineParams:
     """Rates at the highest clock, by element type; `sustained` is the share of it that is kept under load, `even_split`
-    the share of that which is left when work is split evenly over unlike units.
+    the share of that which is left when work is split evenly over unlike units. `sparsity` are multiples of `macs_per_s` by
+    pattern of zeros among the weights, then by element type.
     """
 
     id: str
@@ -55,10 +56,15 @@ class EngineParams:
     memories: tuple[str, ...] = ()  # ids of those it works from; empty: all
     even_split: Number = 1.0
     overlap: Number = 0.0
+    sparsity: Mapping[str, Mapping[str, Number]] = field(default_factory=lambda: MappingProxyType({}))
 
     def native(self, rate: str) -> str | None:
         """The rate a kernel of element type `rate` runs at: its own or the next wider one; None without any."""
         return _native(self.macs_per_s, rate)
+
+    def sparse_factor(self, pattern: str, rate: str) -> Number:
+        """Multiple of the peak that MACs reach whose weights have this pattern of zeros; 1 where the engine has no use for it."""
+        return self.sparsity.get(pattern, {}).get(self.native(rate) or rate, 1.0)
 
     def native_vector(self, rate: str) -> str | None:
         """The same for vector operations."""
@@ -184,6 +190,7 @@ def _engine(engine: Engine, defaults: Mapping[str, Number]) -> EngineParams:
         engine.units.value if engine.units else 1.0, clock, shape_of(engine.geometry), engine.memories,
         engine.even_split.value if engine.even_split else 1.0,
         engine.overlap.value if engine.overlap else 0.0,
+        {pattern: {r: f.value for r, f in factors.items()} for pattern, factors in engine.sparsity.items()},
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from simulator.machine import figures as f
-from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Rate, Strict
+from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Pattern, Rate, Strict
 from simulator.ops.work import Kind
 
 Fallback = Literal["per_op", "first_unsupported"]
@@ -151,7 +151,8 @@ class RuntimeSpec(Strict):
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
     peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.
     `fallback` is what follows an operator that an engine does not run: `per_op`, only that one goes to the next engine;
-    `first_unsupported`, it and all that runs after it. `in_place` is what the planner of its memory saves, `residuals` how
+    `first_unsupported`, it and all that runs after it. `sparsity` are patterns of zeros among the weights for which it has
+    kernels at the engine's sparse rate. `in_place` is what the planner of its memory saves, `residuals` how
     far its predictions were off where they were held against measurements.
     """
 
@@ -166,6 +167,7 @@ class RuntimeSpec(Strict):
     measured_limits: bool = True
     geometry: bool = True
     fallback: Fallback = "per_op"
+    sparsity: tuple[Pattern, ...] = ()
     in_place: InPlace = InPlace()
     profiles: dict[EngineKind | Literal["default"], Profile] = Field(min_length=1)
     residuals: Residuals | None = None

@@ -24,6 +24,8 @@ MemoryKind = Literal["registers", "scratchpad", "cache", "dram", "flash", "link"
 Data = Literal["weights", "activations", "boundary"]
 # names of element types on the compute side, widest last: what a missing rate falls back to, see params.py
 Rate = Literal["int4", "int8", "int16", "fp8", "fp16", "bf16", "tf32", "fp32", "fp64"]
+Pattern = Literal["2:4"]  # of zeros among the weights that engines have a rate for
+PATTERNS: Final[tuple[Pattern, ...]] = ("2:4",)
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 Limit = Annotated[int, Field(ge=1)]
 Conflict = tuple[str, bool | NDArray[np.bool_]]  # a fault, and whether it is there; with columns, at which design points
@@ -102,7 +104,8 @@ class Engine(Strict):
     refer to; `sustained_clock` what it keeps under load; `even_split`, where its units are of several kinds, the share of
     the peak that work in equal parts reaches, for it ends with the slowest; `overlap` the share of the time of loads that it
     works through whatever the code (a data cache that fills while the core goes on). `supports` is what it runs (left out: all),
-    `memories` the ids of those it works from (left out: all).
+    `memories` the ids of those it works from (left out: all). `sparsity` has for each pattern of zeros among the weights how many
+    times the peak of an element type is reached then.
     """
 
     id: Identifier
@@ -117,6 +120,7 @@ class Engine(Strict):
     vector: dict[Rate, f.OpsPerS] = {}
     special: f.OpsPerS | None = None
     achieved: dict[Rate, f.Ratio] = {}
+    sparsity: dict[Pattern, dict[Rate, f.Ratio]] = {}
     geometry: Geometry | None = None
     energy: EngineEnergy = EngineEnergy()
     supports: Supports | None = None
@@ -135,6 +139,9 @@ class Engine(Strict):
         for rate, fraction in self.achieved.items():
             if fraction.value > 1:
                 raise ValueError(f"engine '{self.id}': achieved.{rate} is above 1")
+        for pattern, factors in self.sparsity.items():
+            for rate, factor in factors.items():
+                self._check_factor(f"sparsity.{pattern}.{rate}", rate, factor)
         return self
 
     @property
@@ -143,6 +150,12 @@ class Engine(Strict):
         if self.sustained_clock is None or self.clock is None:
             return []
         return [(f"engine '{self.id}': {_SUSTAINED_ABOVE}", self.sustained_clock.value > self.clock.value)]
+
+    def _check_factor(self, path: str, rate: str, factor: Figure) -> None:
+        if factor.value < 1:
+            raise ValueError(f"engine '{self.id}': {path} is below 1: it says how many times the dense peak is reached")
+        if rate not in self.peak:
+            raise ValueError(f"engine '{self.id}': {path}, but there is no peak of {rate} (it has: {', '.join(self.peak)})")
 
 
 _PASSED_THROUGH: Final = ("cache", "registers")  # kinds of memory that are nobody's home

@@ -1,6 +1,6 @@
 """One machine as text: its engines, memories and runtime, every figure with its source, and what stands in for the others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -12,7 +12,7 @@ from simulator.machine.assumed import Assumption, assumptions
 from simulator.machine.figures import Figure
 from simulator.machine.params import machine_of
 from simulator.machine.runtime import RuntimeSpec
-from simulator.machine.spec import Engine, HardwareSpec, Memory, Supports
+from simulator.machine.spec import Engine, HardwareSpec, Memory, Rate, Supports
 from simulator.machine.technology import CELLS, CITATION
 from simulator.report.catalogue import rate_text
 from simulator.units import format_si
@@ -85,9 +85,16 @@ def _engine(spec: HardwareSpec, engine: Engine) -> str:
     units = f"{engine.units.text} × " if engine.units and engine.units.value != 1 else ""
     clock = f" at {engine.clock.text}" if engine.clock else ""
     peaks = ", ".join(f"{rate} {rate_text(float(per_s), rate)}" for rate, per_s in params.macs_per_s.items())
+    peaks += "".join(f"; {pattern} weights {_multiples(factors)}" for pattern, factors in engine.sparsity.items())
     home = f"; works from {', '.join(engine.memories)}" if engine.memories else ""
     name = f" ({engine.name})" if engine.name else ""
     return f"{units}{engine.kind}{clock}{name}: {peaks}{home}; runs {_scope(engine.supports)}"
+
+
+def _multiples(factors: Mapping[Rate, Figure]) -> str:
+    """How many times the peak is reached in which types: `2 × in fp16, int8`."""
+    values = dict.fromkeys(f.value for f in factors.values())
+    return ", ".join(f"{value:g} × in {', '.join(r for r, f in factors.items() if f.value == value)}" for value in values)
 
 
 def _scope(supports: Supports | None) -> str:

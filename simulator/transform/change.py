@@ -1,7 +1,10 @@
 """What-if changes of a network by name: `sparsity=0.9`, `channels=0.5`. Each is one registered function, Graph → Graph."""
 
+import importlib
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from simulator.errors import UsageError, did_you_mean
@@ -39,8 +42,17 @@ def change(name: str, *, values: str, caveat: str) -> Callable[[Rewrite], Rewrit
     return register
 
 
+@cache
+def load_changes() -> None:
+    """Import the modules of this package, once; each registers its changes."""
+    package = importlib.import_module("simulator.transform")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"simulator.transform.{module.name}")
+
+
 def change_of(name: str) -> Change:
     """The change of that name; UsageError with suggestions otherwise."""
+    load_changes()
     if name not in CHANGES:
         raise UsageError(f"no change of a network '{name}'{did_you_mean(name, CHANGES)} (known: {', '.join(CHANGES)})")
     return CHANGES[name]

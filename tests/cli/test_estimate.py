@@ -568,6 +568,30 @@ def test_every_precision(precision: str) -> None:
     assert f"   {precision} ·" in good("estimate", "resnet50", "--hw", "h100_sxm", "--precision", precision).lines[0]
 
 
+@pytest.mark.parametrize("precision", ["w4a16:group=128", "int8,fp16@*fc*", "fp16,w4a16:group=64:zero@layer4*,fp32@fc"])
+def test_precisions_of_several_parts(precision: str) -> None:
+    found = estimated("resnet50", "--hw", "h100_sxm", "--precision", precision)
+    assert found["settings"]["precision"] == precision
+    assert (
+        f"   {precision} ·" in good("estimate", "resnet50", "--hw", "h100_sxm", "--precision", precision, COLUMNS="160").lines[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("precision", "message"),
+    [
+        ("int8,fp16", "'fp16' needs the operators it is for, as in fp16@*classifier*"),
+        ("int8,fp16@classifier", "no operator is called 'classifier'"),
+        ("fp16:group=3", "only w8a16 and w4a16 have groups of weights"),
+    ],
+)
+def test_a_precision_that_cannot_be_read_is_refused(precision: str, message: str) -> None:
+    found = sim("estimate", "resnet50", "--hw", "h100_sxm", "--precision", precision)
+    assert found.code == 2
+    assert message in " ".join(found.err.split())
+    assert "Traceback" not in found.err
+
+
 @pytest.mark.parametrize(("hardware", "precision"), [("tpu_v5e", "bf16"), ("zcu102", "int8"), ("edgetpu_usb", "int8")])
 def test_a_cast_of_integers_needs_no_fp32_rate(hardware: str, precision: str) -> None:
     """BERT's mask is cast from int64 to float: no reason to refuse a machine that computes in neither."""

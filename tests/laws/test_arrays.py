@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
-from support.strategies import block_geometries, block_machines, machines, networks, runtimes
+from support.strategies import block_geometries, block_machines, machines, networks, pruned_networks, runtimes
 
 from simulator.cost.bound import bound_s
 from simulator.cost.limits import limits_of
@@ -28,7 +28,7 @@ from simulator.schedule.placement import place
 few = settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
 Scale = Callable[[float], Any]
 _NUMBERS: dict[type, tuple[str, ...]] = {
-    EngineParams: ("macs_per_s", "vector_ops_per_s", "special_ops_per_s", "sustained", "achieved", "j_per_mac"),
+    EngineParams: ("macs_per_s", "vector_ops_per_s", "special_ops_per_s", "sustained", "achieved", "j_per_mac", "sparsity"),
     MemoryParams: (
         "read_bytes_per_s",
         "write_bytes_per_s",
@@ -125,6 +125,12 @@ def test_the_totals_of_many_are_those_of_estimates(
 
 
 scales = st.lists(st.floats(0.1, 10), min_size=1, max_size=5)
+
+
+@few
+@given(pruned_networks(st.just("2:4"), most=6), machines(energy=True), runtimes(), scales)
+def test_sparse_rates_swept(network: Model, spec: HardwareSpec, software: RuntimeSpec, factors: list[float]) -> None:
+    assert_rows_equal(network, spec, software, frozenset(["EngineParams.sparsity", "EngineParams.macs_per_s"]), factors)
 
 
 @few

@@ -27,6 +27,7 @@ from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.schedule.overlap import POLICIES
 from simulator.schedule.placement import place
+from simulator.transform.change import change_of
 
 ROUNDING = 1 + 1e-12
 MACHINES = ["ethos_u55_32", "ethos_u55_64", "ethos_u55_128", "ethos_u55_256", "ethos_u65_256", "ethos_u65_512", "corstone_300"]
@@ -156,6 +157,14 @@ def test_zeros_are_hardly_read() -> None:
     none = weights_bytes(quantized(np.zeros(SPREAD.shape)))
     assert none < weights_bytes(quantized(some)) < weights_bytes(quantized(SPREAD)) / 4
     assert none == 64 * 10 + 16
+
+
+def test_pruned_weights_are_encoded_with_their_smallest_values_zero() -> None:
+    sparse = {z: weights_bytes(Model(change_of("sparsity").apply(quantized(SPREAD).graph, z))) for z in ("0.5", "0.9")}
+    assert sparse["0.9"] < sparse["0.5"] < weights_bytes(quantized(SPREAD))
+    by_hand = SPREAD.copy()
+    by_hand.reshape(-1)[np.argsort(np.abs(SPREAD), axis=None, kind="stable")[: SPREAD.size * 9 // 10]] = 0
+    assert sparse["0.9"] == pytest.approx(weights_bytes(quantized(by_hand)), rel=0.02)
 
 
 def test_other_machines_read_them_plain() -> None:

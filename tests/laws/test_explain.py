@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from support.strategies import hardware_dicts, machines, networks, runtime_dicts, runtimes
+from support.strategies import hardware_dicts, machines, networks, pruned_networks, runtime_dicts, runtimes
 
 from simulator.api import estimate as catalogue_estimate
 from simulator.api import load_model
@@ -69,6 +69,15 @@ def test_the_terms_are_the_estimates(
 ) -> None:
     est = estimate(network, machine, software, overlap=policy)
     checked(est, one_of(est, data))
+
+
+@few
+@given(pruned_networks(), machines(), runtimes(), st.data())
+def test_of_pruned_weights(network: Model, machine: HardwareSpec, software: RuntimeSpec, data: st.DataObject) -> None:
+    est = estimate(network, machine, software)
+    checked(est, one_of(est, data))
+    reasons, together_s = reasons_of(est)
+    assert est.bound_latency_s * (1 - 1e-9) <= together_s <= min([est.latency_s, *(r.latency_s for r in reasons)]) * (1 + 1e-9)
 
 
 @few

@@ -17,13 +17,16 @@ from support.figures import drawn_at
 import simulator as sim
 from simulator.errors import NotFoundError, OutputError, UsageError
 from simulator.machine.params import machine_of
+from simulator.model import Model
 from simulator.report.plots import style
+from simulator.report.plots.energy_roofs import energy_roof
 from simulator.report.plots.labels import Box, overlap
 from simulator.report.plots.registry import find_plot, plot, plots
 from simulator.report.plots.roofline import RooflineArtists, figure, roofline
 from simulator.report.plots.roofs import points, rest, roofs
 from simulator.report.plots.save import save
 from simulator.result.estimate import Estimate
+from simulator.transform.change import change_of
 
 CASES = {
     "gpu": [("resnet50", "a100_sxm_80", "fp16")],
@@ -154,6 +157,19 @@ def test_every_peak_and_bandwidth_of_the_machine_has_a_roof():
     assert {r.per_s for r in found.memory} == {m.read_bytes_per_s for m in machine.memories}
     assert [r.per_s for r in found.compute] == sorted(r.per_s for r in found.compute)
     assert [r.names for r in found.memory if r.used] == [("hbm",), ("l2",)]
+
+
+def test_sparse_weights_have_a_roof_of_their_own_where_they_are_multiplied_faster():
+    dense = sim.load_model("bert_base", batch=32)
+    sparse = Model(change_of("sparsity").apply(dense.graph, "2:4"))
+    found = {rt: sim.estimate(sparse, "a100_sxm_80", precision="fp16", runtime=rt) for rt in ("tensorrt", "pytorch_compile")}
+    own, other = (roofs([found[rt]]) for rt in ("tensorrt", "pytorch_compile"))
+    assert own.peak.names[0] == "fp16 2:4"
+    assert own.peak.per_s == 2 * 312e12
+    assert points(found["tensorrt"]).ops_per_s.max() <= own.peak.per_s
+    assert other.peak.names[0] == "fp16"
+    assert not any("2:4" in name for roof in other.compute for name in roof.names)
+    assert energy_roof([found["tensorrt"]]).op_j == energy_roof([found["pytorch_compile"]]).op_j
 
 
 def test_labels_name_roofs_with_units():

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from support.graphs import FLOAT, ints, loaded, model, node, value, weight
 from support.machines import EVERYTHING
 
+from simulator.errors import UsageError
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
+from simulator.transform.change import change_of
 
 RATES = ("fp32", "fp16", "int8")
 KINDS = ("tensor", "systolic", "simd", "scalar", "npu", "dpu")
@@ -78,6 +80,8 @@ def engines(draw: st.DrawFn, name: str = "core", *, energy: bool = False) -> dic
         made |= {"clock": "2 GHz", "sustained_clock": f"{draw(st.floats(0.2, 2.0))!r} GHz"}
     if draw(st.booleans()):
         made["achieved"] = {r: draw(fractions) for r in rates}
+    if draw(st.booleans()):
+        made["sparsity"] = {"2:4": {r: draw(st.floats(1.0, 4.0)) for r in draw(st.sets(st.sampled_from(rates)))}}
     if draw(st.booleans()):
         made |= {"geometry": draw(geometries()), "units": draw(sides)}
     if energy or draw(st.booleans()):
@@ -158,6 +162,7 @@ def runtime_dicts(draw: st.DrawFn, *, overheads: bool = True) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "schema": 1, "id": "drawn", "name": "Drawn", "description": "Drawn.", "measured_limits": draw(st.booleans()),
+        "sparsity": draw(st.sampled_from([[], ["2:4"]])),
         "fusion": draw(st.permutations(EVERYTHING).flatmap(lambda order: st.integers(0, len(order)).map(lambda n: order[:n]))),
         "profiles": {"default": profile},
     }  # fmt: skip
@@ -255,3 +260,16 @@ def networks(draw: st.DrawFn, *, most: int = 12) -> Model:
     ends = [n for n in net.shapes if n not in read and n.startswith("t") and n != "table"]
     inputs = [value("image", *image, dtype=FLOAT), value("table", *table, dtype=FLOAT)]
     return loaded(model(net.nodes, inputs, ends, net.weights))
+
+
+prunings = st.sampled_from(["0", "0.3", "0.5", "0.9", "2:4", "0.5:block=4", "0.8:block=2x8"])
+
+
+@st.composite
+def pruned_networks(draw: st.DrawFn, text: st.SearchStrategy[str] = prunings, *, most: int = 12) -> Model:
+    """Networks with pruned weights, where they have any that can be."""
+    network: Model = draw(networks(most=most))
+    try:
+        return Model(change_of("sparsity").apply(network.graph, draw(text)))
+    except UsageError:
+        return network

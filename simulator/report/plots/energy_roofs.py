@@ -98,7 +98,7 @@ def _nearest(machine: Machine, estimates: Sequence[Estimate], found: Roofs) -> M
 
 def _op_j(machine: Machine, peak: Roof) -> float:
     """Energy of one operation, half a MAC, in the element type that most time goes to."""
-    rate = peak.names[0]
+    rate = peak.names[0].partition(" ")[0]  # sparse MACs count as many as dense ones
     engine = next(e for e in machine.engines if rate in e.macs_per_s)
     mac = mac_j(engine, rate)
     return _number(vector_j(engine, rate)) if mac is None else float(np.max(mac)) / 2

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.machine.params import Machine, machine_of
+from simulator.machine.spec import PATTERNS, Pattern
 from simulator.ops.work import Kind
 from simulator.result.estimate import Estimate
 
@@ -72,6 +73,7 @@ def machine_name(est: Estimate) -> str:
 def roofs(estimates: Sequence[Estimate]) -> Roofs:
     """Ceilings of the machine that all `estimates` are for. A roof is at the nominal peak: 2 × MACs per second.
 
+    Where sparse weights are multiplied faster, their rate is a roof of its own (`int8 2:4`) over which the dense MACs count.
     The ridge is where that of the busiest home meets it: intensities count bytes as if no cache held any.
     """
     machine = machine_of(estimates[0].hardware)
@@ -79,12 +81,22 @@ def roofs(estimates: Sequence[Estimate]) -> Roofs:
     for engine in machine.engines:
         for rate, macs_per_s in engine.macs_per_s.items():
             peaks[rate] = max(peaks.get(rate, 0.0), 2 * float(np.max(macs_per_s)))
+            for pattern in _patterns_used(estimates):
+                factor = float(np.max(engine.sparse_factor(pattern, rate)))
+                if factor > 1.0:
+                    peaks[f"{rate} {pattern}"] = max(peaks.get(f"{rate} {pattern}", 0.0), 2 * factor * float(np.max(macs_per_s)))
     bandwidths = {m.id: float(np.max(m.read_bytes_per_s)) for m in machine.memories}
     compute, peak = _ceilings(peaks, _seconds_by_rate(estimates, machine))
     seconds = _seconds_by_level(estimates)
     memory, _ = _ceilings(bandwidths, seconds)
     _, stream = _ceilings(bandwidths, {m.id: seconds.get(m.id, 0.0) for m in machine.memories if not m.is_staging})
     return Roofs(machine_name(estimates[0]), compute, memory, peak, stream)
+
+
+def _patterns_used(estimates: Sequence[Estimate]) -> list[Pattern]:
+    """Patterns of zeros for which a runtime of these has kernels, and a network weights."""
+    used = [e for e in estimates if e.work.sparse_macs is not None and e.work.sparse_macs.any()]
+    return [pattern for pattern in PATTERNS if any(pattern in e.runtime.sparsity for e in used)]
 
 
 def _ceilings(per_s: Mapping[str, float], seconds: Mapping[str, float]) -> tuple[tuple[Roof, ...], Roof]:
@@ -103,10 +115,13 @@ def _seconds_by_rate(estimates: Sequence[Estimate], machine: Machine) -> dict[st
     seconds: dict[str, float] = {}
     for est in estimates:
         counts = est.work.macs if est.work.macs.any() else np.ones(len(est.work))
-        for engine, rate, weight, kernel_s in zip(est.engines, est.work.rates, counts, est.kernel_s, strict=True):
+        sparse = est.work.sparse_macs if est.work.sparse_macs is not None and _patterns_used([est]) else np.zeros(len(est.work))
+        for engine, rate, weight, zeros, kernel_s in zip(est.engines, est.work.rates, counts, sparse, est.kernel_s, strict=True):
             native = engines[engine].native(rate)
             if weight and native:
-                seconds[native] = seconds.get(native, 0.0) + float(kernel_s)
+                faster = zeros and np.max(engines[engine].sparse_factor("2:4", native)) > 1.0
+                name = f"{native} 2:4" if faster else native
+                seconds[name] = seconds.get(name, 0.0) + float(kernel_s)
     return seconds
 
 

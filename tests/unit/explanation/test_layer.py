@@ -11,7 +11,9 @@ from simulator.estimator import estimate
 from simulator.explanation.layer import explain_layer, find_layer
 from simulator.explanation.run import explain_run
 from simulator.machine import geometry
+from simulator.model import Model
 from simulator.result.estimate import Estimate
+from simulator.transform.change import change_of
 
 
 def product(m: int, n: int, k: int) -> Any:
@@ -176,3 +178,19 @@ def test_nothing_to_explain_is_no_fault() -> None:
     assert found.gap_s == found.latency_s - found.bound_latency_s
     with pytest.raises(UsageError):
         find_layer(est, "anything")
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_sparse_macs_by_the_factor_of_the_file(used: bool) -> None:
+    engine = {"id": "core", "kind": "tensor", "peak": {"fp32": "1 GMAC/s"}, "sparsity": {"2:4": {"fp32": 1.6}}}
+    software = runtime(fusion=("activation",)).model_copy(update={"sparsity": ("2:4",) if used else ()})
+    sparse = Model(change_of("sparsity").apply(product(10, 20, 32).graph, "2:4"))
+    found = explain_layer(estimate(sparse, hardware(engines=[engine]), software), "net/fc/MatMul")
+    terms = {t.key: t for t in found.terms}
+    seconds = 6400 / 1e9 / (1.6 if used else 1.0)
+    assert terms["matrix_s"].value == pytest.approx(seconds)
+    assert ("dense_macs" in terms) is used
+    if used:
+        assert str(terms["dense_macs"].formula) == "MACs − sparse MACs · (1 − 1 / sparse factor)"
+        assert [f.path for f in terms["dense_macs"].figures] == ["engines.core.sparsity.2:4.fp32"]
+        assert str(terms["matrix_s"].formula) == "dense MACs / MAC rate"

@@ -122,6 +122,15 @@ def test_a_handful_of_lines_is_enough(tmp_path: Path) -> None:
         ),
         ("2 GHz", "2 GHz\n    sustained_clock: 3 GHz", "engine 'core': sustained_clock needs a clock that is not lower"),
         ("2 GHz", "2 GHz\n    achieved: {fp32: 1.2}", "engine 'core': achieved.fp32 is above 1"),
+        ("2 GHz", '2 GHz\n    sparsity: {"2:4": {fp32: 0.5}}', "engine 'core': sparsity.2:4.fp32 is below 1"),
+        (
+            "2 GHz",
+            '2 GHz\n    sparsity: {"2:4": {fp16: 2}}',
+            "engine 'core': sparsity.2:4.fp16, but there is no peak of fp16 (it has: fp32, int8)",
+        ),
+        ("2 GHz", '2 GHz\n    sparsity: {"1:4": {fp32: 2}}', "engines.0.sparsity.1:4: '1:4' is none of 2:4; did you mean '2:4'?"),
+        ("2 GHz", "2 GHz\n    sparsity: {2:4: {fp32: 2}}", "engines.0.sparsity.124: '124' is none of 2:4; did you mean '2:4'?"),
+        ("2 GHz", '2 GHz\n    sparsity: {"2:4": {fp32: fast}}', "engines.0.sparsity.2:4.fp32: 'fast' is not"),
         ("2 GHz", "2 GHz\n    overlap: 1.5", "engine 'core': overlap is above 1"),
         ("2 GHz", "2 GHz\n    even_split: 150 %", "engine 'core': even_split is above 1"),
         ("100 GB/s", "100 GB/s\n    achieved: 120 %", "memory 'dram': achieved is above 1"),
@@ -384,6 +393,15 @@ def test_an_efficiency_above_one_is_refused(tmp_path: Path) -> None:
 
     data = runtime_data(bandwidth=1.5) | {"fusion": []}
     with pytest.raises(HardwareError, match=r"bandwidth.* above 1"):
+        load_runtime(str(written(tmp_path, safe_dump(data), "mine")))
+
+
+def test_a_runtime_has_kernels_for_known_patterns_of_zeros(tmp_path: Path) -> None:
+    from support.machines import runtime_data
+    from yaml import safe_dump
+
+    data = runtime_data() | {"fusion": [], "sparsity": ["2:3"]}
+    with pytest.raises(HardwareError, match=r"sparsity\.0: '2:3' is none of 2:4; did you mean '2:4'\?"):
         load_runtime(str(written(tmp_path, safe_dump(data), "mine")))
 
 
