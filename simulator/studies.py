@@ -12,12 +12,13 @@ from simulator.study.scenario import Scenario, with_settings
 from simulator.study.space import Method
 
 if TYPE_CHECKING:
-    from simulator.study.result import Best, SweepResult
+    from simulator.study.result import SweepResult
     from simulator.study.sensitivity import Sensitivity
     from simulator.study.solve import Solution
     from simulator.study.sweep import Columns, Sweep, Tally
     from simulator.study.whatif import WhatIf
 
+Taker = Callable[["Columns", "Tally"], None]
 ModelLike = str | Path | Model
 HardwareLike = str | Path | HardwareSpec
 Settings = Mapping[str, object] | Sequence[str]
@@ -67,7 +68,7 @@ def sweep(
     allow_unknown: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> "SweepResult":
-    """Every combination of values on some axes, or a sample of them, in memory; `sweep_to` writes it to a file.
+    """Every combination of values on some axes, or a sample of them, in memory; `to_csv` and `to_parquet` of the result write it.
 
     Args:
         models: one or several networks, as `whatif` takes them.
@@ -95,29 +96,32 @@ def sweep(
         tuple(texts(derive)), "grid" if sample is None else method, sample or 0, seed,
     )  # fmt: skip
     ready, blocks, start = Sweep(study, files), list["Columns"](), time.perf_counter()
-    tally = run(ready, lambda columns, _: blocks.append(columns), progress)
+    tally = run(ready, [lambda columns, _: blocks.append(columns)], progress)
     return SweepResult(study, ready.axes, joined(blocks, ready.columns), tally, time.perf_counter() - start)
 
 
-def run(ready: "Sweep", take: "Callable[[Columns, Tally], None]", progress: Callable[[str], None], first: int = 0) -> "Tally":
-    """Reckon the blocks from number `first` on, hand each to `take`; what became of their points."""
+def run(ready: "Sweep", takers: "Sequence[Taker]", progress: Callable[[str], None], first: int = 0) -> "Tally":
+    """Reckon the blocks from number `first` on, hand each to all takers; what became of their points."""
+    from simulator.study.space import BLOCK
     from simulator.study.sweep import Tally
 
     tally, start, total = Tally(), time.perf_counter(), len(ready.space)
     for number in range(first, ready.blocks):
         columns, own = ready.block(number)
-        take(columns, own)
+        for take in takers:
+            take(columns, own)
         tally.add(own)
-        rate = tally.seen / max(time.perf_counter() - start, 1e-9)
-        done = min((number + 1) * 2**16, total)
+        rate, done = tally.seen / max(time.perf_counter() - start, 1e-9), min((number + 1) * BLOCK, total)
         progress(f"{done:,} of {total:,} points, {rate:,.0f} points/s, {(total - done) / rate:,.0f} s left")
     return tally
 
 
-def sweep_to(
-    path: Path, ready: "Sweep", best: "Best", progress: Callable[[str], None], *, restart: bool = False
+def run_into(
+    path: Path, ready: "Sweep", takers: "Sequence[Taker]", progress: Callable[[str], None], *, restart: bool = False
 ) -> "tuple[Tally, int]":
     """A sweep into a file, taken up again where it was interrupted; what became of its points, and how many were there already.
+
+    `takers` see the blocks that are new.
 
     Raises:
         OutputError: it cannot be written, or what is there of it is of another study.
@@ -126,12 +130,7 @@ def sweep_to(
 
     file = StudyFile(path, ready, restart=restart)
     before = file.tally.seen
-
-    def take(columns: "Columns", tally: "Tally") -> None:
-        file.append(columns, tally)
-        best.add(columns)
-
-    run(ready, take, progress, file.done)
+    run(ready, (file.append, *takers), progress, file.done)
     file.finish()
     return file.tally, before
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from simulator import __version__
-from simulator.cli import estimate, explain, fidelity, hardware, measure, models, plan, trace
+from simulator.cli import estimate, explain, fidelity, hardware, measure, models, plan, solve, sweep, trace, whatif
 from simulator.errors import SimulatorError
 from simulator.units import printable
 
@@ -44,6 +44,10 @@ app.command()(estimate.roofline)
 app.command()(explain.explain)
 app.command()(plan.plan)
 app.command()(trace.trace)
+app.command()(whatif.whatif)
+app.command()(sweep.sweep)
+app.command()(solve.solve)
+app.command()(solve.sensitivity)
 app.command()(fidelity.validate)
 app.command()(fidelity.calibrate)
 app.command()(measure.measure)

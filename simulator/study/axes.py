@@ -120,11 +120,11 @@ def _plain(name: str, text: str) -> float:
 
 
 def _figure_axis(name: str, values: str, file: Strict, path: str) -> Axis:
-    """Values of a figure; one that the file leaves out is first set to the first of them."""
+    """Values of a figure; one that the file leaves out, or has by the clock where these are not, is first set to the first."""
+    first = values.partition("..")[0].partition(",")[0].strip()
     figure, seed = figure_at(file, path), None
-    if figure is None:
-        seed = values.partition("..")[0].partition(",")[0].strip()
-        file = with_value(file, path, seed)
+    if figure is None or (factor_of(first) is None and parse(first, figure.dimension).per_cycle != figure.per_cycle):
+        file, seed = with_value(file, path, first), first
         figure = figure_at(file, path)
         assert figure is not None, "a value was put there"
     spacing: Spacing | None = None
@@ -174,8 +174,7 @@ def _number(name: str, text: str, figure: Figure) -> float:
     except UnitError as error:
         raise UnitError(f"{name}: {error}") from error
     if found.per_cycle != figure.per_cycle:
-        per = "per cycle" if figure.per_cycle else "not per cycle"
-        raise UnitError(f"{name}: '{text}' must be {per}, as the figure of the machine is ({figure.text})")
+        raise UnitError(f"{name}: '{text}' and '{figure.text}' are one by the clock and one not; write all alike")
     return found.value
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from simulator.errors import UsageError, did_you_mean
-from simulator.result.quantities import TOTALS
+from simulator.result.quantities import TOTALS, Better
 from simulator.study.axes import Axis
 from simulator.study.recipe import Study
 from simulator.study.sweep import RESULTS, Columns, Tally
@@ -56,10 +56,10 @@ class Best:
 
     key: str
     most: int
-    better: str = "less"
+    better: Better = "less"
     columns: Columns = field(default_factory=dict)
 
-    def add(self, columns: Columns) -> None:
+    def add(self, columns: Columns, _: Tally) -> None:
         """Look at another block."""
         merged = {
             name: np.concatenate([self.columns[name], values]) if self.columns else values for name, values in columns.items()
@@ -69,7 +69,7 @@ class Best:
         self.columns = {name: values[order] for name, values in merged.items()}
 
 
-def better_of(key: str) -> str:
+def better_of(key: str) -> Better:
     """Whether less or more of a column is better: as the totals say, less of anything else."""
     return next((total.better for total in TOTALS.values() if total.key == key), "less")
 

@@ -14,7 +14,7 @@ from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec, Strict
 from simulator.model import Model
 from simulator.result.estimate import Estimate
-from simulator.transform.change import CHANGES, change_of
+from simulator.transform.change import change_of, changes
 
 Pairs = tuple[tuple[str, str], ...]
 SECTIONS: Final = ("engines", "memories", "power", "overheads", "process")  # of a hardware file, that a path may start with
@@ -99,7 +99,7 @@ def with_setting(scenario: Scenario, name: str, value: str, sources: Sources) ->
     loading = _with_loading(scenario, name, value, sources)
     if loading is not None:
         return replace(scenario, loading=loading)
-    if name in CHANGES:
+    if name in changes():
         return replace(scenario, changes=(*scenario.changes, (name, value)))
     known = [*names_of(scenario, sources), *(path for path, _ in sources.hardware(scenario.hardware).figures())]
     raise UsageError(f"nothing is called '{name}'{did_you_mean(name, known)} (known: {', '.join(names_of(scenario, sources))})")
@@ -119,7 +119,7 @@ def names_of(scenario: Scenario, sources: Sources) -> list[str]:
     """What may be changed of a scenario, beside figures of its machine."""
     own = [name for name in sources.parameters(scenario.model) if name != "batch"]
     other = [name for name in ("resolution",) if name not in own]
-    return ["batch", *own, *other, *CHOICES, *(name for name in CHANGES if name not in own), f"{_DIM}NAME", "runtime.PATH"]
+    return ["batch", *own, *other, *CHOICES, *(name for name in changes() if name not in own), f"{_DIM}NAME", "runtime.PATH"]
 
 
 def _machine(reference: str) -> str:

@@ -169,7 +169,8 @@ class Sweep:
             columns[name][rows] = values
         usable = np.ones(len(rows), bool)
         for fault, there in faults:
-            tally.without[fault] += int(np.count_nonzero(there & usable))
+            lost = int(np.count_nonzero(there & usable))
+            tally.without.update({fault: lost} if lost else {})
             usable &= ~there
         return usable
 

@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -43,19 +43,20 @@ def change(name: str, *, values: str, caveat: str) -> Callable[[Rewrite], Rewrit
 
 
 @cache
-def load_changes() -> None:
-    """Import the modules of this package, once; each registers its changes."""
+def changes() -> Mapping[str, Change]:
+    """All changes by name: the modules of this package are imported once, each registers its own."""
     package = importlib.import_module("simulator.transform")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"simulator.transform.{module.name}")
+    return CHANGES
 
 
 def change_of(name: str) -> Change:
     """The change of that name; UsageError with suggestions otherwise."""
-    load_changes()
-    if name not in CHANGES:
-        raise UsageError(f"no change of a network '{name}'{did_you_mean(name, CHANGES)} (known: {', '.join(CHANGES)})")
-    return CHANGES[name]
+    known = changes()
+    if name not in known:
+        raise UsageError(f"no change of a network '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
+    return known[name]
 
 
 def number_of(name: str, text: str, *, low: float, high: float) -> float:
