@@ -37,8 +37,9 @@ class Limits:
 
     def hidden_share(self, engine: EngineParams) -> Number:
         """Share θ of the shorter of compute and memory time that hides: by the runtime's code, or by the core's caches."""
-        theta = self.of(engine).overlap.value
-        return theta if isinstance(engine.overlap, float) and engine.overlap <= theta else np.maximum(theta, engine.overlap)
+        theta, own = self.of(engine).overlap.value, engine.overlap
+        either = isinstance(theta, float) and isinstance(own, float)  # not columns, which most are not
+        return max(theta, own) if either else np.maximum(theta, own)
 
 
 IDEAL = Limits(_NONE, ideal=True)

@@ -1,7 +1,7 @@
 """A machine or a runtime with other values under some of its paths: `memories.dram.bandwidth`, `engines.tensor.peak.fp16`."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar, cast
 
@@ -15,7 +15,7 @@ from simulator.units import format_exact
 S = TypeVar("S", bound=Strict)
 _FACTOR: Final = re.compile(r"\s*(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)\s*[x×]\s*$")
 _NOTE: Final = "set by a study"
-_Change = Callable[[Strict, str, object], Strict]
+_Change = Callable[[Strict, Mapping[str, object]], Strict]
 
 
 def factor_of(text: str) -> float | None:
@@ -46,26 +46,34 @@ def _at(spec: Strict, path: str) -> object:
 
 
 def with_value(spec: S, path: str, text: str) -> S:
-    """The spec with what `text` says under `path`, checked as if it stood in the file.
+    """The spec with another value under one path, see `with_values`."""
+    return with_values(spec, [(path, text)])
+
+
+def with_values(spec: S, values: Sequence[tuple[str, str]]) -> S:
+    """The spec with what texts say under some paths, each once, checked as a whole as if they stood in the file.
 
     `900 GB/s` is taken as it stands, `2x` as a multiple of the figure there is.
 
     Raises:
         UsageError: no such path, a value that cannot stand there, or one that contradicts the rest of the file.
     """
+    found = {path: _read(spec, path, text) for path, text in values}
+    try:
+        return cast(S, _replaced(spec, spec, found, _checked))
+    except pydantic.ValidationError as error:
+        reasons = dict.fromkeys(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
+        raise UsageError(f"{', '.join(f'{path}={text}' for path, text in values)}: {'; '.join(reasons)}") from error
+
+
+def _read(spec: Strict, path: str, text: str) -> object:
+    """What a text means under a path: for a figure, with where it comes from."""
     if isinstance(_at(spec, path), tuple | dict | pydantic.BaseModel):
         raise UsageError(f"{path} is a section{_nearest(spec, path)}")
     factor = factor_of(text)
-    value: object = text
     if factor is not None:
-        value = scaled(spec, path, factor)
-    elif is_figure(spec, path):
-        value = {"value": text, "kind": Provenance.ESTIMATED, "note": _NOTE}
-    try:
-        return cast(S, _replaced(spec, spec, path.split("."), path, value, _checked))
-    except pydantic.ValidationError as error:
-        reasons = dict.fromkeys(fault["msg"].removeprefix("Value error, ") for fault in error.errors())
-        raise UsageError(f"{path}={text}: {'; '.join(reasons)}") from error
+        return scaled(spec, path, factor)
+    return {"value": text, "kind": Provenance.ESTIMATED, "note": _NOTE} if is_figure(spec, path) else text
 
 
 def scaled(spec: Strict, path: str, factor: float) -> Figure:
@@ -88,11 +96,12 @@ def scaled(spec: Strict, path: str, factor: float) -> Figure:
 
 def with_columns(spec: S, columns: Mapping[str, Any]) -> S:
     """The spec with columns of design points, (n_points, 1) in SI units, as values of figures that it has. Nothing is checked."""
+    figures = {}
     for path, column in columns.items():
         figure = figure_at(spec, path)
         assert figure is not None, f"{path} has no figure that a column could replace"
-        spec = _replaced(spec, spec, path.split("."), path, replace(figure, value=column), _copied)
-    return spec
+        figures[path] = replace(figure, value=column)
+    return cast(S, _replaced(spec, spec, figures, _copied))
 
 
 def is_figure(spec: Strict, path: str) -> bool:
@@ -133,28 +142,31 @@ def _nearest(spec: Strict, path: str) -> str:
     return hint or f" (figures there: {', '.join(beside[:12])}{' …' if len(beside) > 12 else ''})"
 
 
-def _replaced(spec: Strict, here: Any, parts: list[str], path: str, value: object, change: _Change) -> Any:
-    """`here` with `value` under what is left of a path."""
-    name, *rest = parts
+def _replaced(spec: Strict, here: Any, values: Mapping[str, object], change: _Change, above: str = "") -> Any:
+    """`here` with other values under some paths below it; every section that has some is changed once."""
+    below: dict[str, dict[str, object]] = {}
+    for path, value in values.items():
+        name, _, rest = path.partition(".")
+        below.setdefault(name, {})[rest] = value
+    new = {}
+    for name, inside in below.items():
+        old = _inside(spec, here, name, f"{above}{name}", last=True)
+        if "" not in inside and old is None:
+            raise UsageError(f"{_name(spec)} has no {above}{name}{_nearest(spec, f'{above}{name}')}")
+        new[name] = inside[""] if "" in inside else _replaced(spec, old, inside, change, f"{above}{name}.")
     if isinstance(here, tuple):
-        found = _inside(spec, here, name, path, last=not rest)
-        return tuple(_replaced(spec, item, rest, path, value, change) if item is found else item for item in here)
-    old = _inside(spec, here, name, path, last=not rest)
-    new = value if not rest else _replaced(spec, old, rest, path, value, change)
+        return tuple(new.get(getattr(item, "id", ""), item) for item in here)
     if isinstance(here, dict):
-        key = next((key for key in here if str(key) == name), name)
-        return {**here, key: new}
-    if old is None and rest:
-        raise UsageError(f"{_name(spec)} has no {path.removesuffix('.' + '.'.join(rest))}{_nearest(spec, path)}")
-    return change(here, name, new)
+        return {**here, **{next((key for key in here if str(key) == name), name): value for name, value in new.items()}}
+    return change(here, new)
 
 
-def _copied(section: Strict, name: str, value: object) -> Strict:
-    return section.model_copy(update={name: value})
+def _copied(section: Strict, values: Mapping[str, object]) -> Strict:
+    return section.model_copy(update=dict(values))
 
 
-def _checked(section: Strict, name: str, value: object) -> Strict:
-    """The section with another value for a field, and everything that its file is checked for."""
+def _checked(section: Strict, values: Mapping[str, object]) -> Strict:
+    """The section with other values for some fields, and everything that its file is checked for."""
     fields = type(section).model_fields
-    given = {fields[key].alias or key: getattr(section, key) for key in section.model_fields_set | {name}}
-    return type(section).model_validate({**given, fields[name].alias or name: value})
+    given = {key: getattr(section, key) for key in section.model_fields_set}
+    return type(section).model_validate({fields[key].alias or key: value for key, value in {**given, **values}.items()})

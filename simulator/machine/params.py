@@ -147,7 +147,7 @@ def machine_of(spec: HardwareSpec) -> Machine:
         memories=tuple(_memory(m, defaults, staging=m.is_staging and m is not home) for m in spec.memories),
         static_w=_optional(spec.power.static),
         active_w=_optional(spec.power.active),
-        inference_overhead_s=_optional(spec.overheads.inference) or 0.0,
+        inference_overhead_s=spec.overheads.inference.value if spec.overheads.inference else 0.0,
         clock_hz=clocks[0] if clocks else None,
         default_j=defaults,
     )

@@ -20,8 +20,8 @@ Spacing = Literal["lin", "log", "x2"]
 _RANGE: Final = re.compile(r"(?P<low>.+?)\.\.(?P<high>[^:]+)(?::(?P<spacing>[a-z0-9]+))?(?::(?P<count>[0-9_]+))?$")
 _COUNT: Final = 16  # points of a range that does not say how many
 MOST_VALUES: Final = 10**7  # of one axis
-# figures that decide more than numbers of the cost (which figures stand in for missing ones): one machine a value
-_ONE_BY_ONE: Final = ("process",)
+# figures that decide which numbers the cost has, beside being some: one machine or runtime a value
+_ONE_BY_ONE: Final = re.compile(r"process|runtime\..*\b(resident|input_multiple)")
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,10 @@ def axis_of(text: str, case: Case) -> Axis:
     name, equals, values = (part.strip() for part in text.partition("="))
     if not (name and equals and values):
         raise UsageError(f"'{text}': write NAME=VALUES, for example memories.dram.bandwidth=10GB/s..1TB/s:log:50 or batch=1,2,4")
-    file = None if name in _ONE_BY_ONE else file_of(case, name)
+    file = file_of(case, name)
     if file is not None:
-        return _figure_axis(name, values, *file)
+        axis = _figure_axis(name, values, *file)
+        return _one_by_one(axis) if _ONE_BY_ONE.fullmatch(name) else axis
     if ".." in values:
         return _number_axis(name, values)
     return Axis(name, _listed(name, values))
@@ -140,6 +141,12 @@ def _figure_axis(name: str, values: str, file: Strict, path: str) -> Axis:
     for number in (float(numbers.min()), float(numbers.max())):
         _check(axis, number, file, path)
     return axis
+
+
+def _one_by_one(axis: Axis) -> Axis:
+    """The axis as a list of settings."""
+    assert axis.numbers is not None
+    return Axis(axis.name, tuple(value_text(axis, number) for number in axis.numbers.tolist()))
 
 
 def _check(axis: Axis, number: float, file: Strict, path: str) -> None:

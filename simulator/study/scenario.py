@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from simulator.errors import UsageError, did_you_mean
 from simulator.estimator import estimate
-from simulator.machine.changed import is_figure, with_value
+from simulator.machine.changed import is_figure, with_values
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec, Strict
 from simulator.model import Model
@@ -166,17 +166,28 @@ def case_of(scenario: Scenario, sources: Sources) -> Case:
     hardware = sources.hardware(scenario.hardware)
     runtime = sources.runtime(scenario.runtime or hardware.runtime or "ideal")
     notes: list[str] = []
-    for path, value in scenario.hardware_values:
-        hardware = with_value(hardware, path, value)
-        notes += _clock_notes(hardware, path)
-    for path, value in scenario.runtime_values:
-        runtime = with_value(runtime, runtime_path(runtime, hardware, path), value)
+    for values in _passes(scenario.hardware_values):
+        hardware = with_values(hardware, values)
+        notes += [note for path, _ in values for note in _clock_notes(hardware, path)]
+    for values in _passes(scenario.runtime_values):
+        runtime = with_values(runtime, [(runtime_path(runtime, hardware, path), value) for path, value in values])
     model = sources.model(scenario.model, scenario.loading)
     for name, value in scenario.changes:
         change = change_of(name)
         model = Model(change.apply(model.graph, value))
         notes.append(f"{name}={value}: {change.caveat}")
     return Case(model, hardware, runtime, scenario.precision, scenario.overlap, tuple(dict.fromkeys(notes)))
+
+
+def _passes(values: Pairs) -> list[Pairs]:
+    """The values in runs without a path twice: the second is relative to the first."""
+    found: list[Pairs] = []
+    for pair in values:
+        if found and pair[0] not in dict(found[-1]):
+            found[-1] = (*found[-1], pair)
+        else:
+            found.append((pair,))
+    return found
 
 
 def _clock_notes(hardware: HardwareSpec, path: str) -> list[str]:

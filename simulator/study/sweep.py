@@ -235,12 +235,13 @@ def _taken(columns: Columns, rows: NDArray[np.bool_]) -> Columns:
     return columns if rows.all() else {name: values[rows] for name, values in columns.items()}
 
 
-def point(sweep: Sweep, choices: Sequence[int], figures: Mapping[str, float]) -> Scenario:
-    """The scenario of one point: `figures` by the name of their axis, in SI units. Its estimate is the row of the sweep."""
+def scenario_of(sweep: Sweep, columns: Columns, row: int) -> Scenario:
+    """The scenario of a row: its estimate has the results of the row."""
+    choices = [axis.texts.index(columns[axis.key][row]) for axis in sweep.axes if axis.numbers is None]
     scenario = sweep.scenario(choices)
     for axis in sweep.axes:
         if axis.numbers is not None:
-            scenario = _with_figure(scenario, axis.name, value_text(axis, figures[axis.name]))
+            scenario = _with_figure(scenario, axis.name, value_text(axis, columns[axis.key][row]))
     return scenario
 
 
