@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
@@ -198,12 +199,12 @@ def window(placer: Placer, legend: Legend) -> Box:
     return Box((extent.x0, extent.y0), 0, 0, extent.width, extent.height)
 
 
-def set_title(ax: Axes, title: str, pt: float) -> Any:
+def set_title(ax: Axes, title: str, pt: float, pad_pt: float = 4.0) -> Text:
     """As many of the comma-separated facts of a title as fit above the axes."""
     placer, facts, font = Placer(ax), title.split(", "), FontProperties(size=pt)
     while len(facts) > 1 and placer.size_px(", ".join(facts), font)[0] > ax.bbox.width:
         facts.pop()
-    return ax.set_title(", ".join(facts), loc="left", fontsize=pt, color=style.INK, pad=4)
+    return ax.set_title(", ".join(facts), loc="left", fontsize=pt, color=style.INK, pad=pad_pt)
 
 
 def shortened(texts: Sequence[str], length: int) -> list[str]:
