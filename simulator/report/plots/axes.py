@@ -99,7 +99,7 @@ def scale_of(quantity: Quantity, values: Any, *, log: bool | None = None) -> Sca
     positive = bool((found > 0).all())
     if wanted and not positive:
         raise UsageError(f"a logarithmic axis needs positive values; {quantity.name} goes down to {found.min():g}")
-    is_log = positive and found.max() >= _DECADE * found.min() if wanted is None else wanted
+    is_log = bool(positive and found.max() >= _DECADE * found.min()) if wanted is None else wanted
     # the largest value has one to three digits before the point, on a logarithmic axis up to four
     largest = float(np.abs(found).max())
     unit, factor = _unit(quantity.unit, largest / _DECADE if is_log else largest)

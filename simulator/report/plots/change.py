@@ -78,19 +78,20 @@ def change(before: Sequence[Estimate], after: Sequence[Estimate], ax: Axes, *, t
         unit = "OP" if any("int" in rate for est in (*before, *after) for rate in (est.main_rate,)) else "FLOP"
         corners = np.array([xy for m in moves for xy in (m.start, m.end)])
         style.dress(ax, pt)
-        x_limits = decades(min(corners[:, 0].min(), *(r.ridge_op_per_byte for r in ceilings)) / 2, corners[:, 0].max() * 2)
-        style.log_decades(ax, x_limits, decades(corners[:, 1].min() / 2, max(r.peak.per_s for r in ceilings) * 1.3))
+        x_limits = decades(min(corners[:, 0].min(), *(r.ridge_op_per_byte for r in ceilings)), corners[:, 0].max())
+        style.log_decades(ax, x_limits, decades(corners[:, 1].min(), max(r.peak.per_s for r in ceilings) * 1.3))
         ax.set_xlabel(f"Arithmetic intensity ({unit}/byte)")
         ax.set_ylabel(f"Performance ({unit}/s)   better →")
         lines = {r.machine: _roof(ax, r, after=r.machine in is_new) for r in ceilings}
         legend = _legend(ax, moves, pt)
         make_room(ax, legend, corners, [np.asarray(line.get_xydata()) for line in lines.values()], _MARK_PT)
         drawn = [_pair(ax, move) for move in moves]
+        arrows = {move.name: _arrow(ax, move) for move in moves}
         placer = Placer(ax)
         _avoid(placer, moves, lines.values(), legend)
         roof_labels = _roof_labels(placer, ceilings, lines, unit, pt)
         labels = _labels(placer, moves, pt)
-        firsts, seconds, arrows = ({m.name: d[i] for m, d in zip(moves, drawn, strict=True)} for i in range(3))
+        firsts, seconds = ({m.name: pair[i] for m, pair in zip(moves, drawn, strict=True)} for i in (0, 1))
         return ChangeArtists(firsts, seconds, arrows, lines, labels, roof_labels, legend, set_title(ax, title, pt))
 
 
@@ -136,20 +137,25 @@ def _roof(ax: Axes, found: Roofs, *, after: bool) -> Line2D:
     return line
 
 
-def _pair(ax: Axes, move: _Move) -> tuple[Line2D, Line2D, FancyArrowPatch | None]:
-    """Hollow, filled, and an arrow from one to the other where they are apart."""
+def _pair(ax: Axes, move: _Move) -> tuple[Line2D, Line2D]:
+    """Hollow and filled."""
     look: dict[str, Any] = {"markersize": _MARK_PT, "markeredgecolor": move.color, "markeredgewidth": 1.1, "linestyle": ""}
     (first,) = ax.plot(*[[v] for v in move.start], marker=move.marker, markerfacecolor="white", zorder=4, **look)
     (second,) = ax.plot(*[[v] for v in move.end], marker=move.marker, markerfacecolor=move.color, zorder=4.5, **look)
+    return first, second
+
+
+def _arrow(ax: Axes, move: _Move) -> FancyArrowPatch | None:
+    """From one to the other where they are apart."""
     ends = Placer(ax).to_px(np.array([move.start, move.end]))
     if float(np.hypot(*(ends[1] - ends[0]))) * 72 / figure_of(ax).dpi < _MARK_PT + _LEAST_MOVE_PT:
-        return first, second, None
+        return None
     arrow = FancyArrowPatch(
         move.start, move.end, arrowstyle="-|>", mutation_scale=7, color=move.color, linewidth=1.1, shrinkA=_MARK_PT / 2,
         shrinkB=_MARK_PT / 2 + 0.5, zorder=3.5,
     )  # fmt: skip
     ax.add_patch(arrow)
-    return first, second, arrow
+    return arrow
 
 
 def _legend(ax: Axes, moves: Sequence[_Move], pt: float) -> Legend:

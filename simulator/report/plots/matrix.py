@@ -188,8 +188,7 @@ def _bar(ax: Axes, mesh: QuadMesh, value: Quantity, pt: float) -> Colorbar:
     bar.ax.set_xticklabels([f"{s:g}×" for s in at])
     bar.ax.tick_params(labelsize=pt - 1, width=0.5, length=2, color=style.INK, labelcolor=style.INK, pad=1.5)
     bar.outline.set(linewidth=0.4, edgecolor=style.INK)
-    word = "below" if value.better == "more" else "above"
-    bar.set_label(
-        f"{value.name}, times {word} the best of the row (framed)", fontsize=pt - 0.5, color=style.INK, labelpad=1.5, loc="left"
-    )
+    best, name = "row's best (framed)", value.name
+    label = f"The {best} ÷ {name[:1].lower()}{name[1:]}" if value.better == "more" else f"{name} ÷ the {best}"
+    bar.set_label(label, fontsize=pt - 0.5, color=style.INK, labelpad=1.5, loc="left")
     return bar
