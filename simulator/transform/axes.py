@@ -34,10 +34,12 @@ class Axes:
     def expanded(self, axis: Iterable[Piece]) -> Axis:
         """The axis in unknowns that are nothing else any more; those that stay are one piece each time."""
         found: list[Piece] = []
-        for unknown, times in axis:
+        left = [*axis][::-1]
+        while left:
+            unknown, times = left.pop()
             root = self._find(unknown)
             if root in self._made_of:
-                found += ((part, count * times) for part, count in self.expanded(self._made_of[root]))
+                left += ((part, count * times) for part, count in reversed(self._made_of[root]))
             elif root in self._frozen:
                 found.append((KNOWN, self._sizes[root] * times))
             else:

@@ -153,6 +153,8 @@ def _places(source: Shape, shape: Shape) -> Sequence[int] | None:
         return range(len(shape))
     if len(shape) == 2 and source == shape[::-1]:
         return (1, 0)
+    if len(source) == 1 and len(shape) > 2 and shape[0] == source[0]:
+        return (0,)  # an element a filter
     lead = len(shape) - len(source)
     if lead >= 0 and all(a in (1, b) for a, b in zip(source, shape[lead:], strict=True)):
         return range(lead, len(shape))

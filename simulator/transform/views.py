@@ -21,8 +21,8 @@ def reshaped(axes: Axes, given: Sequence[Axis], target: Shape) -> tuple[Axis, ..
         return tuple(fixed(size) for size in target)
     result: dict[int, Axis] = {i: fixed(size) for i, size in enumerate(target)}
     for sources, places in _meetings(sizes, target):
-        merged = _merged(axes, [given[i] for i in sources])
-        result.update(zip(places, _spread(axes, merged, [target[i] for i in places]), strict=True))
+        found = _followed(axes, [given[i] for i in sources], [target[i] for i in places])
+        result.update(zip(places, found, strict=True))
     return tuple(result[i] for i in range(len(target)))
 
 
@@ -39,28 +39,43 @@ def _meetings(sizes: Sequence[int], target: Sequence[int]) -> list[tuple[list[in
     return found
 
 
-def _merged(axes: Axes, given: Sequence[Axis]) -> Axis:
-    """Axes as one; where more than one of them may change, or one of several pieces is not the outermost, all stay."""
-    pieces = [axes.expanded(axis) for axis in given]
-    moving = [i for i, axis in enumerate(pieces) if not axes.stays(axis)]
-    if len(moving) == 1 and (moving[0] == 0 or len(pieces[moving[0]]) == 1):
-        factor = math.prod(axes.size(axis) for i, axis in enumerate(pieces) if i not in moving)
-        return tuple((unknown, times * factor) for unknown, times in pieces[moving[0]])
-    for axis in pieces:
+def _followed(axes: Axes, given: Sequence[Axis], target: Sequence[int]) -> tuple[Axis, ...]:
+    """Axes read as others of the same elements; they stay where more than one of them may change."""
+    moving = [i for i, axis in enumerate(given) if not axes.stays(axis)]
+    if len(moving) == 1:
+        pieces = axes.expanded(given[moving[0]])
+        factor = math.prod(axes.size(axis) for i, axis in enumerate(given) if i != moving[0])
+        if moving == [0]:
+            return _cut_up(axes, pieces, factor, target)
+        if len(pieces) == 1 and (found := _given_back(_times(pieces, factor), target, range(len(target)))):
+            return found
+    for axis in given:
         axes.freeze(axis)
-    return fixed(math.prod(axes.size(axis) for axis in pieces))
-
-
-def _spread(axes: Axes, merged: Axis, target: Sequence[int]) -> tuple[Axis, ...]:
-    """One axis as several: the first whose unknowns have the others' sizes as their times takes them."""
-    pieces = axes.expanded(merged)
-    whole = math.prod(target)
-    for i, size in enumerate(target):
-        rest = whole // size
-        if all(times % rest == 0 for _, times in pieces) and not axes.stays(pieces):
-            own = tuple((unknown, times // rest) for unknown, times in pieces)
-            return tuple(own if j == i else fixed(other) for j, other in enumerate(target))
-    if len(target) > 1 and not axes.stays(pieces) and all(unknown != KNOWN for unknown, _ in pieces):
-        return fixed(target[0]), *_spread(axes, axes.chunk(merged, target[0]), target[1:])
-    axes.freeze(pieces)
     return tuple(fixed(size) for size in target)
+
+
+def _cut_up(axes: Axes, outermost: Axis, factor: int, target: Sequence[int]) -> tuple[Axis, ...]:
+    """The outermost axis of several, `factor` elements to each of its own: the first of others, or equal runs of it."""
+    found = _given_back(_times(outermost, factor), target, range(1))
+    if found:
+        return found
+    if len(target) > 1 and axes.size(outermost) % target[0] == 0 and all(unknown != KNOWN for unknown, _ in outermost):
+        run = axes.chunk(outermost, target[0])
+        return fixed(target[0]), *_cut_up(axes, _times(run, factor), 1, target[1:])
+    axes.freeze(outermost)
+    return tuple(fixed(size) for size in target)
+
+
+def _given_back(pieces: Axis, target: Sequence[int], places: Sequence[int]) -> tuple[Axis, ...]:
+    """One axis as several, of which the first takes it that has the others' sizes as its times; nothing where none does."""
+    whole = math.prod(target)
+    for i in places:
+        rest = whole // target[i]
+        if all(times % rest == 0 for _, times in pieces):
+            own = tuple((unknown, times // rest) for unknown, times in pieces)
+            return tuple(own if j == i else fixed(size) for j, size in enumerate(target))
+    return ()
+
+
+def _times(pieces: Axis, factor: int) -> Axis:
+    return tuple((unknown, times * factor) for unknown, times in pieces)
