@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.errors import UsageError
-from simulator.graph.graph import Graph
 from simulator.io.hardware_reader import load_runtime, load_spec
 from simulator.io.onnx_reader import parse_model, read_onnx
 from simulator.machine.runtime import RuntimeSpec
@@ -15,6 +14,7 @@ from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 from simulator.resolve.dims import DimOptions
 from simulator.resolve.resolver import resolve
+from simulator.transform.resolution import shapes_at
 
 if TYPE_CHECKING:
     from simulator.study.scenario import Loading
@@ -125,21 +125,3 @@ def with_parameters(reference: str, parameters: Mapping[str, str]) -> str:
     pairs = (part.partition("=") for part in rest.split(",") if part.strip())
     merged = {**{key.strip(): value.strip() for key, _, value in pairs}, **parameters}
     return f"{name}:{','.join(f'{key}={value}' for key, value in merged.items())}"
-
-
-def shapes_at(graph: Graph, resolution: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of the inputs that are images, channels first or last, at another height and width.
-
-    Raises:
-        UsageError: no input is an image.
-    """
-    found: dict[str, tuple[int, ...]] = {}
-    for tensor, name in ((graph.tensors[name], name) for name in graph.inputs):
-        match tensor.shape:
-            case (batch, 1 | 3 | 4 as channels, _, _):
-                found[name] = (batch, channels, resolution, resolution)
-            case (batch, _, _, 1 | 3 | 4 as channels):
-                found[name] = (batch, resolution, resolution, channels)
-    if not found:
-        raise UsageError(f"resolution={resolution}: {graph.name} has no input of images (1, 3 or 4 channels)")
-    return found

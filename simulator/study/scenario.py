@@ -31,7 +31,7 @@ class Loading:
     dims: Pairs = ()
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
     parameters: Pairs = ()
-    resolution: int | None = None
+    resolution: str | None = None
 
 
 class Sources(Protocol):
@@ -142,7 +142,7 @@ def _with_loading(scenario: Scenario, name: str, value: str, sources: Sources) -
     if name in sources.parameters(scenario.model):
         return replace(loading, parameters=_with_pair(loading.parameters, name, value))
     if name == "resolution":
-        return replace(loading, resolution=whole_number(name, value))
+        return replace(loading, resolution=value)
     return None
 
 
@@ -240,7 +240,7 @@ def described(scenario: Scenario) -> Mapping[str, str]:
     return {
         **{name: value for name, value in plain.items() if value is not None},
         **({} if loading.batch is None else {"batch": str(loading.batch)}),
-        **({} if loading.resolution is None else {"resolution": str(loading.resolution)}),
+        **({} if loading.resolution is None else {"resolution": loading.resolution}),
         **dict((*loading.parameters, *scenario.changes, *scenario.hardware_values)),
         **{f"{_RUNTIME}{path}": value for path, value in scenario.runtime_values},
     }

@@ -16,6 +16,7 @@ from simulator.zoo.style import Style
 def assemble(recipe: Recipe, values: Mapping[str, Value]) -> onnx.ModelProto:
     """The network with the given values; what is not given takes its default."""
     parameters = {key: parameter.default for key, parameter in recipe.parameters.items()} | dict(values)
+    parameters = parameters if recipe.compound is None else recipe.compound.scaled(parameters)
     names: dict[str, JsonValue] = {**recipe.constants, **parameters}
     net = GraphBuilder(recipe.id, _style(recipe, names))
     x = _declare_inputs(net, recipe, names)

@@ -3,11 +3,12 @@
 from typing import Literal
 
 from simulator.errors import ModelError
+from simulator.transform.rounding import make_divisible
 from simulator.zoo import layers
 from simulator.zoo.blocks import block, units
 from simulator.zoo.builder import GraphBuilder, Tensor
 from simulator.zoo.layers import conv_norm
-from simulator.zoo.style import Activation, Strict, make_divisible
+from simulator.zoo.style import Activation, Strict
 
 
 class Squeeze(Strict):

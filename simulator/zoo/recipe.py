@@ -90,6 +90,30 @@ class Row(pydantic.BaseModel):
         return dict(self.model_extra or {})
 
 
+class Compound(Strict):
+    """A parameter that scales others together: each times its factor to the power of this parameter (Tan & Le 2019).
+
+    What is a whole number becomes the nearest multiple of `multiple`. At 0 nothing changes.
+    """
+
+    parameter: str
+    factors: dict[str, float] = Field(min_length=1)
+    multiple: int = Field(default=1, ge=1)
+
+    def scaled(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """The parameters with those that it scales at their sizes."""
+        power, found = values[self.parameter], dict(values)
+        if isinstance(power, str) or not power:
+            return found
+        for name, factor in self.factors.items():
+            base = values[name]
+            if isinstance(base, int):
+                found[name] = self.multiple * round(base * factor**power / self.multiple)
+            elif isinstance(base, float):
+                found[name] = base * factor**power
+        return found
+
+
 class Variant(Strict):
     """One network of a family: a catalogue id. What it names replaces or adds to the family's."""
 
@@ -101,6 +125,8 @@ class Variant(Strict):
     style: dict[str, JsonValue] = Field(default_factory=dict)
     inputs: list[Input] | None = None
     blocks: list[Row] | None = None
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    compound: Compound | None = None
     published: Published = Published()
 
 
@@ -127,6 +153,9 @@ class Family(Strict):
             uncited = variant.published.sources - self.sources.keys()
             faults += [f"{name}: no parameter '{key}'{did_you_mean(key, self.parameters)}" for key in sorted(unknown)]
             faults += [f"{name}: no source '{key}'{did_you_mean(key, self.sources)}" for key in sorted(uncited)]
+            own = {**self.parameters, **variant.parameters}
+            scaling = (variant.compound.parameter, *variant.compound.factors) if variant.compound else ()
+            faults += [f"{name}: compound: no parameter '{key}'{did_you_mean(key, own)}" for key in scaling if key not in own]
             if not (variant.blocks or self.blocks):
                 faults.append(f"{name}: neither it nor the family has blocks")
         if faults:
@@ -148,13 +177,14 @@ class Recipe(Strict):
     style: dict[str, JsonValue]
     inputs: list[Input]
     blocks: list[Row]
+    compound: Compound | None
     published: Published
 
 
 def _merged(family_id: str, family: Family, variant_id: str) -> Recipe:
     """A family with one variant's changes applied."""
     variant = family.variants[variant_id]
-    parameters = {"batch": BATCH, **family.parameters}
+    parameters = {"batch": BATCH, **family.parameters, **variant.parameters}
     for key, default in variant.defaults.items():
         parameters[key] = parameters[key].model_copy(update={"default": default})
     return Recipe(
@@ -169,6 +199,7 @@ def _merged(family_id: str, family: Family, variant_id: str) -> Recipe:
         style={**family.style, **variant.style},
         inputs=variant.inputs or family.inputs,
         blocks=variant.blocks or family.blocks,
+        compound=variant.compound,
         published=variant.published,
     )
 
@@ -195,7 +226,7 @@ def load_family(path: Path) -> dict[str, Recipe]:
 
 
 _KNOWN_KEYS = frozenset(
-    key for model in (Family, Variant, Parameter, Published, Figure, Accuracy, Input) for key in model.model_fields
+    key for model in (Family, Variant, Compound, Parameter, Published, Figure, Accuracy, Input) for key in model.model_fields
 )
 
 

@@ -32,12 +32,15 @@ def check_parameters(recipe: Recipe, given: Mapping[str, Value]) -> dict[str, Va
     """The given parameters in the types of their defaults.
 
     Raises:
-        UsageError: a parameter is unknown or its value does not fit.
+        UsageError: a parameter is unknown, its value does not fit, or it is given beside one that scales it.
     """
     unknown = [f"'{key}'{did_you_mean(key, recipe.parameters)}" for key in given if key not in recipe.parameters]
     if unknown:
         known = ", ".join(sorted(recipe.parameters))
         raise UsageError(f"{recipe.id} has no parameter {' and no '.join(unknown)}; it has: {known}")
+    scaled = [key for key in recipe.compound.factors if key in given] if recipe.compound else []
+    if recipe.compound and recipe.compound.parameter in given and scaled:
+        raise UsageError(f"{recipe.id}: {recipe.compound.parameter} sets {' and '.join(scaled)} itself; give one or the other")
     return {key: _fitting(recipe.id, key, recipe.parameters[key], value) for key, value in given.items()}
 
 

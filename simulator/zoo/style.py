@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from simulator.transform.rounding import make_divisible
+
 Activation = Literal["none", "relu", "relu6", "hard_swish", "hard_sigmoid", "silu", "sigmoid", "gelu", "tanh"]
 
 
@@ -12,12 +14,6 @@ class Strict(BaseModel):
     """Frozen, without coercion, unknown keys refused: the base of everything read from a recipe."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-
-def make_divisible(value: float, divisor: int) -> int:
-    """The multiple of `divisor` nearest to `value`, at least 90 % of it and at least one (Sandler et al. 2018)."""
-    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * value else rounded
 
 
 class Style(Strict):

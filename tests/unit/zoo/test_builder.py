@@ -3,10 +3,11 @@
 import pytest
 
 from simulator.errors import ModelError, ShapeError
+from simulator.transform.rounding import make_divisible
 from simulator.zoo import layers
 from simulator.zoo.blocks import block, find_block
 from simulator.zoo.builder import GraphBuilder
-from simulator.zoo.style import Style, make_divisible
+from simulator.zoo.style import Style
 
 
 @pytest.fixture
