@@ -18,12 +18,15 @@ from simulator.resolve.resolver import resolve
 from simulator.result.estimate import Estimate
 
 if TYPE_CHECKING:
+    from simulator.choosing import Loaders
     from simulator.explanation.terms import LayerExplanation, RunExplanation
     from simulator.fidelity.calibrate import Calibration
     from simulator.fidelity.measurement import Measurement
     from simulator.fidelity.validate import Load, Validation
     from simulator.result.battery import BatteryLife
     from simulator.schedule.plan import MemoryPlan
+    from simulator.study.compare import Comparison
+    from simulator.study.recommend import Recommendation
 
 
 def load_model(
@@ -50,12 +53,12 @@ def load_model(
     """
     shapes = {name: tuple(int(d) for d in shape) for name, shape in (input_shapes or {}).items()}
     options = DimOptions(batch, dict(dims or {}), shapes)
-    raw = read_onnx(Path(model)) if _is_file(model) else parse_model(_recipe_bytes(str(model)), str(model))
+    raw = read_onnx(Path(model)) if is_file(model) else parse_model(_recipe_bytes(str(model)), str(model))
     return Model(resolve(raw, options, allow_unknown=allow_unknown))
 
 
-def _is_file(model: str | Path) -> bool:
-    """A path, or what looks like one: an existing file, a suffix, a folder in front."""
+def is_file(model: str | Path) -> bool:
+    """Whether a model is read from a file: a path, or what looks like one: an existing file, a suffix, a folder in front."""
     if isinstance(model, Path):
         return True
     name = model.partition(":")[0]
@@ -252,6 +255,73 @@ def calibrate(
     return calibrate_rows(as_named, load_of(folder, models, profile), profile, tuple(fit), progress, least_families)
 
 
+def compare(
+    models: "Sequence[Model | str | Path]",
+    hardware: "Sequence[HardwareSpec | str | Path]",
+    *,
+    precisions: Sequence[str | None] = (None,),
+    batch: int | None = None,
+    runtime: str | None = None,
+    sort: str | None = None,
+    metric: str = "latency",
+) -> "Comparison":
+    """Networks beside each other on machines beside each other: one row a combination, also for those that cannot be.
+
+    Args:
+        models: loaded models, or what `load_model` takes; accuracies are known of catalogue names.
+        hardware: loaded machines, or what `load_hardware` takes.
+        precisions: as in `estimate`; a row for each.
+        batch: the batch to run at; for names only.
+        runtime: as in `estimate`.
+        sort: a total (`latency`, `energy`, `memory`, `size` …) or `accuracy`; None keeps the order given.
+        metric: the figure of the matrix.
+
+    Raises:
+        PrecisionError, UsageError: no such precision or figure, or nothing to compare.
+    """
+    from simulator.choosing import compare_named
+
+    return compare_named(models, hardware, precisions, batch, runtime, sort, metric, _loaders())
+
+
+def recommend(
+    *,
+    hardware: HardwareSpec | str | Path | None = None,
+    model: Model | str | Path | None = None,
+    limits: Mapping[str, str | float],
+    task: str = "imagenet",
+    precisions: Sequence[str | None] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> "Recommendation":
+    """Which networks of the catalogue meet limits on a machine, by accuracy; or which machines do with a network, by power.
+
+    Args:
+        hardware: the machine to find networks for, or
+        model: the network to find machines for; one of the two.
+        limits: by figure: `{"latency": "100ms", "memory": "320KiB", "accuracy": 70}`; memory capacities always count.
+        task: what networks must do: `imagenet`, `cifar10`, `vww`, `keywords`, `anomaly`.
+        precisions: those to look at; None for fp32 (or as in the file) and int8.
+        progress: is told what goes on.
+
+    Raises:
+        UnitError, UsageError, PrecisionError: a limit, a task or a precision that is none.
+    """
+    from simulator.choosing import recommend_machines, recommend_models
+
+    if (hardware is None) == (model is None):
+        raise UsageError("recommend needs either hardware, to find networks for it, or a model, to find machines for it")
+    if hardware is not None:
+        return recommend_models(hardware, limits, task, precisions, _loaders(), progress)
+    assert model is not None
+    return recommend_machines(model, limits, precisions, _loaders(), progress)
+
+
+def _loaders() -> "Loaders":
+    from simulator.choosing import Loaders
+
+    return Loaders(lambda model, batch: load_model(model, batch=batch), load_hardware, is_file)
+
+
 def rows_of(measurements: "str | Path | Sequence[Measurement]") -> "tuple[Sequence[Measurement], Path]":
     """Rows, and the folder that files they name are looked for in."""
     if not isinstance(measurements, str | Path):
@@ -278,4 +348,16 @@ def load_of(folder: Path, models: str | Path | None, profile: RuntimeSpec | None
     )
 
 
-__all__ = ["battery_life", "calibrate", "estimate", "explain", "load_hardware", "load_model", "plan", "trace", "validate"]
+__all__ = [
+    "battery_life",
+    "calibrate",
+    "compare",
+    "estimate",
+    "explain",
+    "load_hardware",
+    "load_model",
+    "plan",
+    "recommend",
+    "trace",
+    "validate",
+]

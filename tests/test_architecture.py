@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
     ("api",),
+    ("choosing",),
     ("measuring",),
     ("zoo",),
     ("io",),
@@ -101,8 +102,8 @@ LAZY = (
     "simulator.fidelity",
 )
 MAY_IMPORT = {
-    "io": {"cli", "api", "measuring", "zoo", "fidelity", "io"},
-    "zoo": {"cli", "api", "measuring", "zoo"},
+    "io": {"cli", "api", "choosing", "measuring", "zoo", "fidelity", "io"},
+    "zoo": {"cli", "api", "choosing", "measuring", "zoo"},
     "report": {"cli", "api", "report"},
 }
 
