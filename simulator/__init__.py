@@ -13,7 +13,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simulator.api import battery_life, calibrate, estimate, explain, load_hardware, load_model, plan, trace, validate
+    from simulator.api import (
+        battery_life,
+        calibrate,
+        compare,
+        estimate,
+        explain,
+        load_hardware,
+        load_model,
+        plan,
+        recommend,
+        trace,
+        validate,
+    )
     from simulator.errors import SimulatorError
     from simulator.machine.spec import HardwareSpec
     from simulator.model import Model
@@ -36,6 +48,8 @@ _HOMES = {
     "sweep": "simulator.studies",
     "solve": "simulator.studies",
     "sensitivity": "simulator.studies",
+    "compare": "simulator.api",
+    "recommend": "simulator.api",
     "Estimate": "simulator.result.estimate",
     "HardwareSpec": "simulator.machine.spec",
     "Model": "simulator.model",
@@ -49,11 +63,13 @@ __all__ = [
     "SimulatorError",
     "battery_life",
     "calibrate",
+    "compare",
     "estimate",
     "explain",
     "load_hardware",
     "load_model",
     "plan",
+    "recommend",
     "sensitivity",
     "solve",
     "sweep",

@@ -1,6 +1,6 @@
 """The public surface: the same verbs as the command."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from simulator.fidelity.validate import Load, Validation
     from simulator.result.battery import BatteryLife
     from simulator.schedule.plan import MemoryPlan
+    from simulator.study.compare import Comparison
+    from simulator.study.recommend import Recommendation
 
 
 def load_hardware(hardware: str | Path) -> HardwareSpec:
@@ -202,6 +204,67 @@ def calibrate(
     return calibrate_rows(as_named, load_of(folder, models, profile), profile, tuple(fit), progress, least_families)
 
 
+def compare(
+    models: "Sequence[Model | str | Path]",
+    hardware: "Sequence[HardwareSpec | str | Path]",
+    *,
+    precisions: Sequence[str | None] = (None,),
+    batch: int | None = None,
+    runtime: str | None = None,
+    sort: str | None = None,
+    metric: str = "latency",
+) -> "Comparison":
+    """Networks beside each other on machines beside each other: one row a combination, also for those that cannot be.
+
+    Args:
+        models: loaded models, or what `load_model` takes; accuracies are known of catalogue names.
+        hardware: loaded machines, or what `load_hardware` takes.
+        precisions: as in `estimate`; a row for each.
+        batch: the batch to run at; for names only.
+        runtime: as in `estimate`.
+        sort: a total (`latency`, `energy`, `memory`, `size` …) or `accuracy`; None keeps the order given.
+        metric: the figure of the matrix.
+
+    Raises:
+        PrecisionError, UsageError: no such precision or figure, or nothing to compare.
+    """
+    from simulator.choosing import compare_named
+
+    return compare_named(models, hardware, precisions, batch, runtime, sort, metric)
+
+
+def recommend(
+    *,
+    hardware: HardwareSpec | str | Path | None = None,
+    model: Model | str | Path | None = None,
+    limits: Mapping[str, str | float],
+    task: str = "imagenet",
+    precisions: Sequence[str | None] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> "Recommendation":
+    """Which networks of the catalogue meet limits on a machine, by accuracy; or which machines do with a network, by power.
+
+    Args:
+        hardware: the machine to find networks for, or
+        model: the network to find machines for; one of the two.
+        limits: by figure: `{"latency": "100ms", "memory": "320KiB", "accuracy": 70}`; memory capacities always count.
+        task: what networks must do: `imagenet`, `cifar10`, `vww`, `keywords`, `anomaly`.
+        precisions: those to look at; None for fp32 (or as in the file) and int8.
+        progress: is told what goes on.
+
+    Raises:
+        UnitError, UsageError, PrecisionError: a limit, a task or a precision that is none.
+    """
+    from simulator.choosing import recommend_machines, recommend_models
+
+    if (hardware is None) == (model is None):
+        raise UsageError("recommend needs either hardware, to find networks for it, or a model, to find machines for it")
+    if hardware is not None:
+        return recommend_models(hardware, limits, task, precisions, progress)
+    assert model is not None
+    return recommend_machines(model, limits, precisions, progress)
+
+
 def rows_of(measurements: "str | Path | Sequence[Measurement]") -> "tuple[Sequence[Measurement], Path]":
     """Rows, and the folder that files they name are looked for in."""
     if not isinstance(measurements, str | Path):
@@ -228,4 +291,16 @@ def load_of(folder: Path, models: str | Path | None, profile: RuntimeSpec | None
     )
 
 
-__all__ = ["battery_life", "calibrate", "estimate", "explain", "load_hardware", "load_model", "plan", "trace", "validate"]
+__all__ = [
+    "battery_life",
+    "calibrate",
+    "compare",
+    "estimate",
+    "explain",
+    "load_hardware",
+    "load_model",
+    "plan",
+    "recommend",
+    "trace",
+    "validate",
+]

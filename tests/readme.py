@@ -1,4 +1,4 @@
-"""The README's commands and what they print: run, compared, and rewritten with `python tests/readme.py`."""
+"""The README's commands and what they print: run, compared, and rewritten with `python tests/readme.py [PAGE...]`."""
 
 import os
 import re
@@ -50,5 +50,6 @@ def rewritten(text: str, folder: Path) -> str:
 if __name__ == "__main__":
     import tempfile
 
-    with tempfile.TemporaryDirectory() as place:
-        README.write_text(rewritten(README.read_text(encoding="utf-8"), Path(place)), encoding="utf-8")
+    for page in [Path(name) for name in sys.argv[1:]] or [README]:
+        with tempfile.TemporaryDirectory() as place:
+            page.write_text(rewritten(page.read_text(encoding="utf-8"), Path(place)), encoding="utf-8")

@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("api",),
     ("studies",),
+    ("choosing",),
     ("loading",),
     ("measuring",),
     ("zoo",),
@@ -103,8 +104,8 @@ LAZY = (
     "simulator.fidelity",
 )
 MAY_IMPORT = {
-    "io": {"cli", "api", "loading", "measuring", "zoo", "fidelity", "io"},
-    "zoo": {"cli", "api", "loading", "measuring", "zoo"},
+    "io": {"cli", "api", "studies", "choosing", "loading", "measuring", "zoo", "fidelity", "io"},
+    "zoo": {"cli", "api", "choosing", "loading", "measuring", "zoo"},
     "report": {"cli", "api", "report"},
 }
 

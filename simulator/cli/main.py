@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from simulator import __version__
-from simulator.cli import estimate, explain, fidelity, hardware, measure, models, plan, solve, sweep, trace, whatif
+from simulator.cli import choose, estimate, explain, fidelity, hardware, measure, models, plan, solve, sweep, trace, whatif
 from simulator.errors import SimulatorError
 from simulator.units import printable
 
@@ -41,6 +41,8 @@ def main(
 
 app.command()(estimate.estimate)
 app.command()(estimate.roofline)
+app.command()(choose.compare)
+app.command()(choose.recommend)
 app.command()(explain.explain)
 app.command()(plan.plan)
 app.command()(trace.trace)

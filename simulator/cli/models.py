@@ -24,11 +24,19 @@ def list_() -> None:
 
 @app.command()
 def show(model: opt.Model, batch: opt.Batch = None, dim: opt.Dim = None, input_shape: opt.InputShape = None) -> None:
-    """Show the counts of a network: parameters, MACs, activations, model size by precision."""
+    """Show the counts of a network: parameters, MACs, activations, model size by precision, published accuracy."""
+    from simulator import zoo
+    from simulator.loading import is_file
+    from simulator.report.accuracies import show_accuracies
     from simulator.report.catalogue import show_model
 
     network = opt.load_model(model, batch, dim, input_shape, allow_unknown=True)
-    console().print(show_model(network))
+    out = console()
+    out.print(show_model(network))
+    if not is_file(model) and input_shape is None:  # at other shapes nobody published any
+        sources = zoo.find_recipe(zoo.parse_reference(model)[0]).sources
+        for part in show_accuracies(*zoo.accuracies_of(model), sources):
+            out.print(part)
 
 
 @app.command()

@@ -4,13 +4,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simulator.zoo.recipe import Parameter, Published, Value, all_recipes, find_recipe
+from simulator.zoo.accuracy import TASKS, Task, accuracies_of, accuracy_of, task_of, with_accuracy
+from simulator.zoo.recipe import Accuracy, Parameter, Published, Value, all_recipes, find_recipe
 from simulator.zoo.reference import check_parameters, parse_reference
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["Parameter", "Published", "RecipeInfo", "build", "list_recipes", "parse_reference"]
+__all__ = [
+    "TASKS",
+    "Accuracy",
+    "Parameter",
+    "Published",
+    "RecipeInfo",
+    "Task",
+    "accuracies_of",
+    "accuracy_of",
+    "build",
+    "find_recipe",
+    "list_recipes",
+    "parse_reference",
+    "task_of",
+    "with_accuracy",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,11 +45,16 @@ class Figure(Strict):
 
 
 class Accuracy(Strict):
-    """A published accuracy, as printed; `note` says what it is where it is not that of the named weights."""
+    """A published accuracy, as printed; `note` says what it is where it is not that of the named weights.
+
+    `precision` is that of the network it was found with, `at` which parameters hold where they are not the defaults.
+    """
 
     metric: Literal["top1_percent", "top5_percent", "auc"]
     value: float
     dataset: str
+    precision: Literal["fp32", "int8"] = "fp32"
+    at: dict[str, Value] = Field(default_factory=dict)
     weights: str = ""
     source: str
     note: str = ""
@@ -156,6 +161,8 @@ class Family(Strict):
             own = {**self.parameters, **variant.parameters}
             scaling = (variant.compound.parameter, *variant.compound.factors) if variant.compound else ()
             faults += [f"{name}: compound: no parameter '{key}'{did_you_mean(key, own)}" for key in scaling if key not in own]
+            elsewhere = {key for accuracy in variant.published.accuracy for key in accuracy.at} - own.keys()
+            faults += [f"{name}: accuracy at '{key}', no parameter{did_you_mean(key, own)}" for key in sorted(elsewhere)]
             if not (variant.blocks or self.blocks):
                 faults.append(f"{name}: neither it nor the family has blocks")
         if faults:

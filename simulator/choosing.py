@@ -1,0 +1,151 @@
+"""`compare` and `recommend` of the public surface: what they are given by name becomes runs to choose from."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+from simulator.errors import UsageError
+from simulator.io.hardware_reader import hardware_ids, load_runtime, load_spec
+from simulator.loading import is_file, load_model
+from simulator.machine.spec import HardwareSpec
+from simulator.model import Model
+from simulator.study.compare import Comparison, check_figure, compare
+from simulator.study.recommend import Recommendation, limit_of, recommend
+from simulator.study.runs import Accuracy, Network, Run, Station, runs
+from simulator.transform.precision import precision_of
+
+MODEL_PRECISIONS: Final = ("fp32", "int8")  # of candidates, where none is asked for
+MACHINE_PRECISIONS: Final = (None, "int8")
+Progress = Callable[[str], None]
+Item = TypeVar("Item")
+
+
+def compare_named(
+    models: Sequence[Model | str | Path],
+    hardware: Sequence[HardwareSpec | str | Path],
+    precisions: Sequence[str | None],
+    batch: int | None,
+    runtime: str | None,
+    sort: str | None,
+    metric: str,
+) -> Comparison:
+    """See `simulator.api.compare`."""
+    for name in (metric, *([sort] if sort else [])):
+        check_figure(name)
+    _check(models=models, hardware=hardware, precisions=precisions)
+    machines = [_station(item, runtime) for item in _once(hardware)]
+    networks = [_network(item, batch) for item in _once(models)]
+    return compare(runs(networks, machines, precisions), sort=sort, metric=metric)
+
+
+def recommend_models(
+    hardware: HardwareSpec | str | Path,
+    limits: Mapping[str, str | float],
+    task: str,
+    precisions: Sequence[str | None] | None,
+    progress: Progress,
+) -> Recommendation:
+    """The networks of the catalogue with a published accuracy in a task, for a machine."""
+    from simulator import zoo
+
+    wanted = MODEL_PRECISIONS if precisions is None else precisions
+    _check(precisions=wanted)
+    _check_limits(limits)
+    references = zoo.with_accuracy(zoo.task_of(task))
+    station = _station(hardware, None)
+    found = runs(_networks(references, progress), [station], wanted)
+    return recommend("models", station.name, [run for run in found if run.accuracy is not None], limits)
+
+
+def recommend_machines(
+    model: Model | str | Path,
+    limits: Mapping[str, str | float],
+    precisions: Sequence[str | None] | None,
+    progress: Progress,
+) -> Recommendation:
+    """The machines of the catalogue, in all modes that differ, for a network."""
+    wanted = MACHINE_PRECISIONS if precisions is None else precisions
+    _check(precisions=wanted)
+    _check_limits(limits)
+    network = _network(model, None)
+    stations = [_station(spec, None) for spec in _machines()]
+    return recommend("machines", network.name, _told(runs([network], stations, wanted), progress), limits)
+
+
+def known_accuracy(reference: str, precision: str | None) -> Accuracy | None:
+    """What is published for a catalogue network in a precision, or else for its float form; None without either."""
+    from simulator import zoo
+
+    found = zoo.accuracy_of(reference, precision)
+    of_float = found is None and precision is not None
+    found = zoo.accuracy_of(reference) if of_float else found
+    if found is None:
+        return None
+    source = zoo.find_recipe(zoo.parse_reference(reference)[0]).sources[found.source]
+    return Accuracy(found.value, found.metric, found.dataset, of_float, found.note, source)
+
+
+def _check(**given: Sequence[object]) -> None:
+    """Refuse what would be a table without rows, and precisions that nobody has."""
+    for name, items in given.items():
+        if not items or isinstance(items, str):
+            raise UsageError(f"{name}: give a list of at least one")
+    for precision in given.get("precisions", ()):
+        if precision is not None:
+            precision_of(str(precision))
+
+
+def _once(items: Sequence[Item]) -> list[Item]:
+    """What is given, names given twice once."""
+    return [item for place, item in enumerate(items) if not (isinstance(item, str) and item in items[:place])]
+
+
+def _check_limits(limits: Mapping[str, str | float]) -> None:
+    """Refuse limits that cannot be read before the work begins."""
+    for name, text in limits.items():
+        limit_of(name, text)
+
+
+def _station(hardware: HardwareSpec | str | Path, runtime: str | None) -> Station:
+    spec = hardware if isinstance(hardware, HardwareSpec) else load_spec(hardware)
+    return Station(spec, load_runtime(runtime or spec.runtime or "ideal"))
+
+
+def _network(model: Model | str | Path, batch: int | None) -> Network:
+    """A network as it is called; accuracies are those of the catalogue, never of a file that is called like it."""
+    if isinstance(model, Model):
+        if batch is not None:
+            raise UsageError(f"'{model.name}' is loaded; give its batch to load_model")
+        return Network(model.name, model)
+    loaded = load_model(model, batch=batch)
+    if is_file(model):
+        return Network(loaded.name, loaded)
+    return Network(str(model), loaded, lambda precision: known_accuracy(str(model), precision))
+
+
+def _networks(references: Sequence[str], progress: Progress) -> Iterator[Network]:
+    for place, reference in enumerate(references):
+        progress(f"{place + 1} of {len(references)} networks: {reference}")
+        yield _network(reference, None)
+
+
+def _machines() -> Iterator[HardwareSpec]:
+    """Every machine of the catalogue, and its modes that are not simply what it does by default."""
+    for name in hardware_ids():
+        plain = load_spec(name)
+        yield plain
+        for mode in plain.modes:
+            spec = load_spec(f"{name}:{mode}")
+            if _figures(spec) != _figures(plain):
+                yield spec
+
+
+def _figures(spec: HardwareSpec) -> object:
+    """All that a mode may change, without what is said of it."""
+    return spec.runtime, {path: (figure.value, figure.per_cycle) for path, figure in spec.figures()}
+
+
+def _told(found: Iterator[Run], progress: Progress) -> Iterator[Run]:
+    for run in found:
+        progress(f"on {run.station.name}")
+        yield run
