@@ -32,6 +32,7 @@ from simulator.ops.work import Kind
 from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prepared
 from simulator.schedule.branches import Branches, branches_of
+from simulator.schedule.code import code_bytes, with_code
 from simulator.schedule.conventions import occupancy_in_place
 from simulator.schedule.memory import fit, together
 from simulator.schedule.overlap import IN_ORDER, POLICIES, Terms
@@ -173,6 +174,7 @@ def estimate(
     bound = _bound_s(model, hardware, machine, precision)
     energy, energy_parts, kernel_j = _energy(cost, machine, kernel_s, latency)
     fits = together(f for part in parts for f in fit(part.machine, part.work.footprint))
+    fits = with_code(fits, machine, code_bytes(prepared.work, runtime.code)) if runtime.code else fits
     fallback = fallback_notes(prepared.work, placement, runtime.fallback)
     assumed = () if energy is None else defaults_used(prepared.work, machine, placement, cost.bytes_by_level)
     coded = _weight_notes(prepared.work, limits, placement)

@@ -145,6 +145,14 @@ class InPlace(Strict):
     workspace: bool = False
 
 
+class Code(Strict):
+    """Flash beside the weights: of the library, for each kernel of the network, for each channel that convolutions make."""
+
+    base: f.Bytes
+    per_kernel: f.Bytes
+    per_channel: f.Bytes
+
+
 class Residuals(Strict):
     """What measured runs took, as multiples of predictions by constants that were fitted without their family.
 
@@ -174,8 +182,9 @@ class RuntimeSpec(Strict):
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
     peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.
     `fallback` is what follows an operator that an engine does not run: `per_op`, only that one goes to the next engine;
-    `first_unsupported`, it and all that runs after it. `in_place` is what the planner of its memory saves, `residuals` how
-    far its predictions were off where they were held against measurements.
+    `first_unsupported`, it and all that runs after it. `in_place` is what the planner of its memory saves, `code` the flash
+    that it takes beside the weights (None: not known, not counted), `residuals` how far its predictions were off where they
+    were held against measurements.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -190,6 +199,7 @@ class RuntimeSpec(Strict):
     geometry: bool = True
     fallback: Fallback = "per_op"
     in_place: InPlace = InPlace()
+    code: Code | None = None
     profiles: dict[EngineKind | Literal["default"], Profile] = Field(min_length=1)
     residuals: Residuals | None = None
     sources: dict[str, str] = {}

@@ -77,13 +77,14 @@ def occupancy(graph: Graph, kernels: Sequence[Kernel]) -> Occupancy:
 
 @dataclass(frozen=True)
 class Fit:
-    """What one memory must hold, `activation_bytes` of it activations, and what it can."""
+    """What one memory must hold, of it `activation_bytes` of activations and `code_bytes` of code, and what it can."""
 
     memory: str
     needs_bytes: float
     capacity_bytes: float
     holds: tuple[str, ...]
     activation_bytes: float = 0.0
+    code_bytes: float = 0.0
 
     @property
     def fits(self) -> bool:
