@@ -17,7 +17,8 @@ from simulator.workload import WorkTable
 
 Array = NDArray[np.float64]
 _WORD_BYTES = 4
-_BITS = {"int4": 4, "int8": 8, "int16": 16}  # of an operand; floating point of one channel fills a word or is widened to one
+# of an operand in an element type
+RATE_BITS = {"int4": 4, "int8": 8, "fp8": 8, "int16": 16, "fp16": 16, "bf16": 16, "tf32": 32, "fp32": 32, "fp64": 64}
 MATRIX_PRODUCTS = frozenset({Kind.GEMM, Kind.BATCHED_GEMM})
 
 
@@ -42,9 +43,13 @@ def padded_share(work: WorkTable, multiple: Number) -> Array:
 def is_narrow(work: WorkTable) -> NDArray[np.bool_]:
     """Convolutions of images that have less than a word of 4 bytes at each place: their kernels cannot load whole words."""
     whole = np.array([kind is Kind.CONV for kind in work.kinds], np.bool_)
+    return np.asarray(whole & (work.channels * operand_bytes(work) < _WORD_BYTES), np.bool_)
+
+
+def operand_bytes(work: WorkTable) -> Array:
+    """Bytes of an operand as the engine multiplies it: of 8-bit kernels one, whatever a file's tensors around them are."""
     rates, codes = work.element_types
-    place_bits = work.channels * np.array([_BITS.get(rate, 8 * _WORD_BYTES) for rate in rates])[codes]
-    return np.asarray(whole & (place_bits < 8 * _WORD_BYTES), np.bool_)
+    return np.array([RATE_BITS[rate] / 8 for rate in rates], np.float64)[codes]
 
 
 def column_elements(work: WorkTable) -> Array:

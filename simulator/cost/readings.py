@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.cost.compute import by_engine
+from simulator.cost.geometry import operand_bytes
 from simulator.cost.limits import Limits
 from simulator.cost.traffic import Flow
 from simulator.machine.figures import Number
@@ -24,10 +25,11 @@ def reads_again(limits: Limits) -> bool:
 
 
 def readings(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
-    """How often each kernel reads its weights: places of the image over those that one reading serves, at least once.
+    """How often each kernel reads what it reads of weights: 1 + (places / those that one reading serves − 1) · share.
 
     Shape (..., n_kernels). Without blocks that keep weights in registers or in RAM, each group of outputs that is computed
-    together loads all weights. Source: CMSIS-NN's matrix kernels compute two places at a time (Lai et al., arXiv 1801.06601).
+    together loads the matrix again; the share of it leaves out what is read once, biases and scales. Source: CMSIS-NN's
+    matrix kernels compute two places at a time (Lai et al., arXiv 1801.06601).
     """
 
     def places(engine: EngineParams) -> Number:
@@ -36,7 +38,13 @@ def readings(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...
 
     again = np.array([kind in _READERS for kind in work.kinds], np.bool_)
     served = by_engine(placement, work, lambda engine, _: places(engine))
-    return np.where(again, np.maximum(work.gemm[:, 0] / served, 1.0), 1.0)
+    return np.where(again, 1.0 + (np.maximum(work.gemm[:, 0] / served, 1.0) - 1.0) * matrix_share(work), 1.0)
+
+
+def matrix_share(work: WorkTable) -> Array:
+    """Share of each kernel's weights that its largest product multiplies: n · k · groups operands."""
+    _, n, k, groups = work.gemm.T
+    return np.asarray(np.minimum(n * k * groups * operand_bytes(work) / np.maximum(work.weight_bytes, 1.0), 1.0))
 
 
 def with_readings(moving: Sequence[Flow], count: Array) -> tuple[Flow, ...]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from simulator.cost.boundary import boundary_home
 from simulator.cost.missed import held_share
 from simulator.cost.parts import Part
-from simulator.cost.readings import readings, reads_again
+from simulator.cost.readings import matrix_share, readings, reads_again
 from simulator.cost.times import Times
 from simulator.cost.traffic import Flow, path, placed_shares
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
@@ -182,7 +182,10 @@ def _readings_term(scene: Scene) -> Term:
     served = scene.book.of_profile("places for one", scene.engine, "weight_places", figure)
     places = Quantity("m", float(scene.work.gemm[scene.index, 0]))
     value = scene.own(readings(scene.work, scene.setting.limits, scene.setting.placement))
-    return term("readings", "readings", "", largest(places / served, constant(1.0)), value, "of the weights, one after another")
+    share = Quantity("matrix share", float(matrix_share(scene.work)[scene.index]))
+    one = constant(1.0)
+    note = "of the weights, one after another; biases and scales are read once"
+    return term("readings", "readings", "", one + (largest(places / served, one) - one) * share, value, note)
 
 
 def _missed_bytes(role: str, own: Sequence[Touch], whole: float, found: Mapping[int, float]) -> Expression:
