@@ -177,8 +177,9 @@ def calibrate(
     models: str | Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
     least_families: int = 3,
+    leave_out: str = "family",
 ) -> "Calibration":
-    """The constants of a runtime fitted to the measurements under it, cross-validated by family.
+    """The constants of a runtime fitted to the measurements under it, cross-validated by family or by machine.
 
     Args:
         measurements: a measurement file (docs/measurements.md), or its rows; those under other runtimes are left out.
@@ -187,6 +188,7 @@ def calibrate(
         models: folder that the rows' ONNX files lie in; None for that of the file.
         progress: is told what goes on.
         least_families: of how many model families rows must show a constant for it to be fitted.
+        leave_out: what the cross-validation leaves out together: `family`, or `hardware`.
 
     Raises:
         MeasurementError, NotFoundError: the file is wrong or not there.
@@ -201,7 +203,7 @@ def calibrate(
         known = ", ".join(dict.fromkeys(row.runtime for row in rows))
         raise UsageError(f"no row is under the runtime '{profile.id}' (there are rows under {known})")
     as_named = [replace(row, runtime=profile.id) for row in own]
-    return calibrate_rows(as_named, load_of(folder, models, profile), profile, tuple(fit), progress, least_families)
+    return calibrate_rows(as_named, load_of(folder, models, profile), profile, tuple(fit), progress, least_families, leave_out)
 
 
 def compare(

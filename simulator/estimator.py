@@ -34,6 +34,7 @@ from simulator.ops.work import MAC_KINDS, Kind
 from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prepared
 from simulator.schedule.branches import Branches, branches_of
+from simulator.schedule.code import code_bytes, code_home, with_code
 from simulator.schedule.conventions import occupancy_in_place
 from simulator.schedule.memory import fit, fits_at, together
 from simulator.schedule.overlap import IN_ORDER, POLICIES, Terms
@@ -193,6 +194,7 @@ def estimate(
     bound = _bound_s(model, hardware, machine, precision)
     energy, energy_parts, kernel_j = _energy(cost, machine, kernel_s, latency)
     fits = together(f for part in parts for f in fit(part.machine, part.work.footprint))
+    fits = with_code(fits, machine, float(code_bytes(prepared.work, runtime.code))) if runtime.code else fits
     fallback = fallback_notes(prepared.work, placement, runtime.fallback)
     assumed = () if energy is None else defaults_used(prepared.work, machine, placement, cost.bytes_by_level)
     coded = _weight_notes(prepared.work, limits, placement)
@@ -265,17 +267,18 @@ def _totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: 
     branches = branches_of(prepared.kernels, tuple(e.id for e in placement))
     kernel_s, total = POLICIES[policy](_terms(cost, prepared, policy, branches))
     latency = total + _fixed_s(machine, limits)
-    return Totals(latency, _total_j(cost, machine, latency), _verdict(cost, kernel_s, parts) if verdict else None)
+    beside = {code_home(machine): code_bytes(work, runtime.code)} if runtime.code else {}
+    return Totals(latency, _total_j(cost, machine, latency), _verdict(cost, kernel_s, parts, beside) if verdict else None)
 
 
-def _verdict(cost: CostTable, kernel_s: Array, parts: tuple[Part, ...]) -> Verdict:
+def _verdict(cost: CostTable, kernel_s: Array, parts: tuple[Part, ...], beside: Mapping[str, Number]) -> Verdict:
     compute, memory, overhead = cost.resources_s
     by_compute = (compute >= memory) & (compute >= overhead)
     by_memory = ~by_compute & (memory >= overhead)
     compute_s, memory_s = cost.total(kernel_s * by_compute), cost.total(kernel_s * by_memory)
     rest_s = cost.total(kernel_s * ~(by_compute | by_memory))
     bound = np.where((compute_s >= memory_s) & (compute_s >= rest_s), 0, np.where(memory_s >= rest_s, 1, 2))
-    return Verdict(fits_at((part.machine, part.work.footprint) for part in parts), bound)
+    return Verdict(fits_at(((part.machine, part.work.footprint) for part in parts), beside), bound)
 
 
 def _total_j(cost: CostTable, machine: Machine, latency_s: Array) -> Array | None:

@@ -31,6 +31,13 @@ class CalibrationFormat(StrEnum):
     JSON = "json"
 
 
+class LeaveOut(StrEnum):
+    """What a cross-validation leaves out together."""
+
+    FAMILY = "family"
+    HARDWARE = "hardware"
+
+
 class By(StrEnum):
     """What errors are broken down by, beside machine and runtime."""
 
@@ -125,6 +132,9 @@ def calibrate(
             "--least-families", metavar="N", min=1, help="Fit a constant only if rows of so many model families show it"
         ),
     ] = 3,
+    leave_out: Annotated[
+        LeaveOut, typer.Option("--leave-out", help="What the cross-validation leaves out together: a family, or a machine")
+    ] = LeaveOut.FAMILY,
     models: Models = None,
     by: Breakdown = None,
     format: Annotated[CalibrationFormat, typer.Option("--format", help="How to print")] = CalibrationFormat.TABLE,  # noqa: A002
@@ -132,14 +142,16 @@ def calibrate(
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the fitted runtime profile: .yaml")
     ] = None,
 ) -> None:
-    """Fit the constants of a runtime profile to the measurements in FILE, cross-validated by family."""
+    """Fit the constants of a runtime profile to the measurements in FILE, cross-validated by family or machine."""
     from simulator import api
 
     if output is not None and checked_folder(output).suffix not in (".yaml", ".yml"):
         raise OutputError(f"{output}: a runtime profile is a .yaml file")
     wanted = tuple(name.strip() for name in (fit or "").split(",") if name.strip())
     with progress() as tell:
-        found = api.calibrate(file, runtime, fit=wanted, models=models, progress=tell, least_families=least_families)
+        found = api.calibrate(
+            file, runtime, fit=wanted, models=models, progress=tell, least_families=least_families, leave_out=leave_out.value
+        )
     if output is not None:
         _write(found, runtime, file.name, output)
     if format is CalibrationFormat.JSON:

@@ -6,12 +6,12 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.geometry import padded_share, utilisation
+from simulator.cost.geometry import column_elements, is_narrow, padded_share, utilisation
 from simulator.cost.limits import Limits
 from simulator.machine.figures import Number
 from simulator.machine.geometry import Core
 from simulator.machine.params import EngineParams, engines_of
-from simulator.machine.runtime import Profile
+from simulator.machine.runtime import Beside, Profile
 from simulator.ops.work import Kind
 from simulator.workload import WorkTable, distinct
 
@@ -83,16 +83,24 @@ def filled_share(work: WorkTable, limits: Limits, placement: tuple[EngineParams,
 def instructions_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...], matrix_s: Array) -> Array:
     """Seconds that the instructions beside the arithmetic add: loads and unpacking for MACs, loop ends for output elements.
 
-    (MACs · i · 4 B / register width + outputs · o) / (issue · clock · cores), i and o those of the runtime, which may also
-    leave issue slots empty. Padded input channels are loaded like others. A core that issues several instructions a cycle
-    issues some beside those that multiply: these keep 1/issue of the slots of the cycles `matrix_s` that they take.
+    (MACs · i · 4 B / register width + outputs · o + columns · c) / (issue · clock · cores), i, o and c those of the runtime,
+    which may also leave issue slots empty. Padded input channels are loaded like others. A core that issues several
+    instructions a cycle issues some beside those that multiply: these keep 1/issue of the slots of the cycles `matrix_s` that
+    they take.
     """
-    per_mac = by_class(placement, work, lambda e, rate, kind: _instructions_s(e, rate, kind, limits)[0])
-    per_output = by_class(placement, work, lambda e, rate, kind: _instructions_s(e, rate, kind, limits)[1])
+
+    def per(which: Callable[[Beside], Number]) -> Number:
+        return by_class(placement, work, lambda e, rate, kind: which(_instructions_s(e, rate, kind, limits)))
+
     multiple = by_engine(placement, work, lambda e, _: _input_multiple(e, limits))
     beside = matrix_s * by_engine(placement, work, lambda e, _: 1.0 - 1.0 / issue_of(e, limits))
+    per_mac = per(lambda found: found.mac)
+    narrow = is_narrow(work)
+    if narrow.any():
+        per_mac = np.where(narrow, per(lambda found: found.narrow), per_mac)
     loads = work.macs / padded_share(work, multiple) * per_mac
-    return np.asarray(np.maximum(loads - beside, 0.0) + work.outputs * per_output)
+    columns = column_elements(work) * per(lambda found: found.column)
+    return np.asarray(np.maximum(loads - beside, 0.0) + work.outputs * per(lambda found: found.output) + columns)
 
 
 def issue_of(engine: EngineParams, limits: Limits) -> Number:
@@ -109,14 +117,15 @@ def _input_multiple(engine: EngineParams, limits: Limits) -> Number:
     return figure.value if figure else 1.0
 
 
-def _instructions_s(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> tuple[Number, Number]:
-    """Seconds for a MAC and for an output element; none on engines that are no cores or whose clock is not given."""
+def _instructions_s(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Beside:
+    """Seconds for each of what has instructions; none on engines that are no cores or whose clock is not given."""
     profile, shape = limits.of(engine), engine.shape
-    per_mac, per_output = profile.instructions_of(kind, engine.native(rate) or rate)
+    count = profile.instructions_of(kind, engine.native(rate) or rate)
     if not isinstance(shape, Core) or engine.clock_hz is None:
-        return 0.0, 0.0
+        return Beside(0.0, 0.0, 0.0, 0.0)
     per_s = issue_of(engine, limits) * engine.clock_hz * _kept(engine, profile) * engine.units
-    return per_mac * 4.0 / shape.width_bytes / per_s, per_output / per_s
+    wide = 4.0 / shape.width_bytes / per_s
+    return Beside(count.mac * wide, count.output / per_s, count.column * wide, count.narrow * wide)
 
 
 def _share(engine: EngineParams, limits: Limits) -> Number:

@@ -12,10 +12,13 @@ from simulator.machine.figures import Number
 from simulator.machine.geometry import BlockNpu, Core, Parallel, Shape, Systolic, Tiles
 from simulator.machine.params import EngineParams
 from simulator.machine.runtime import Profile
-from simulator.ops.work import Kind
+from simulator.ops.work import CONVOLUTIONS, Kind
 from simulator.workload import WorkTable
 
 Array = NDArray[np.float64]
+_WORD_BYTES = 4
+# of an operand in an element type
+RATE_BITS = {"int4": 4, "int8": 8, "fp8": 8, "int16": 16, "fp16": 16, "bf16": 16, "tf32": 32, "fp32": 32, "fp64": 64}
 MATRIX_PRODUCTS = frozenset({Kind.GEMM, Kind.BATCHED_GEMM})
 
 
@@ -35,6 +38,28 @@ def padded_share(work: WorkTable, multiple: Number) -> Array:
     """
     whole = np.array([kind is Kind.CONV for kind in work.kinds], np.bool_)
     return np.where(whole, lanes.lane_utilisation(work.channels, multiple), 1.0)
+
+
+def is_narrow(work: WorkTable) -> NDArray[np.bool_]:
+    """Convolutions of images that have less than a word of 4 bytes at each place: their kernels cannot load whole words."""
+    whole = np.array([kind is Kind.CONV for kind in work.kinds], np.bool_)
+    return np.asarray(whole & (work.channels * operand_bytes(work) < _WORD_BYTES), np.bool_)
+
+
+def operand_bytes(work: WorkTable) -> Array:
+    """Bytes of an operand as the engine multiplies it: of 8-bit kernels one, whatever a file's tensors around them are."""
+    rates, codes = work.element_types
+    return np.array([RATE_BITS[rate] / 8 for rate in rates], np.float64)[codes]
+
+
+def column_elements(work: WorkTable) -> Array:
+    """Elements of the columns that convolutions with a window copy the image into (im2col): m · k · groups; else 0.
+
+    A 1 × 1 window reads the image where it lies.
+    """
+    m, _, k, groups = work.gemm.T
+    copied = np.array([kind in CONVOLUTIONS for kind in work.kinds], np.bool_) & (k > work.channels)
+    return np.where(copied, m * k * groups, 0.0)
 
 
 def _shape_share(work: WorkTable, shape: Shape, units: Number, profile: Profile, rate: str) -> Array | float:

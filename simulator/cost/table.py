@@ -19,6 +19,7 @@ from simulator.cost.double_buffer import fewest_tiles
 from simulator.cost.energy import arithmetic_j, movement_j, movement_total_j
 from simulator.cost.limits import Limits, works_by_blocks
 from simulator.cost.parts import Part, flows_of, rates_of
+from simulator.cost.readings import readings, reads_again, with_readings
 from simulator.cost.times import Times
 from simulator.cost.traffic import Flow, Moved, moved_bytes
 from simulator.cost.transfer import Crossings, link_s, switch_s
@@ -139,17 +140,19 @@ def traffic_of(
     exposed = by_class(placement, work, lambda engine, _, kind: limits.of(engine).cache_exposed_of(kind))
     shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
 
-    by_blocks = works_by_blocks(limits, placement)
+    by_blocks, again = works_by_blocks(limits, placement), reads_again(limits)
 
     def flows(*, apart: bool) -> tuple[Flow, ...]:
         found = flows_of(parts, resident, apart=apart)
+        if again:
+            found = with_readings(found, readings(work, limits, placement))
         if not by_blocks:
             return found
         from simulator.cost.blocks import with_blocks_bytes
 
         return with_blocks_bytes(found, work, limits, placement)
 
-    moving = flows(apart=by_blocks)
+    moving = flows(apart=by_blocks or again)
     return Traffic(moving, rates_of(parts, limits, bandwidth, streaming), shown, lambda: flows(apart=True))
 
 

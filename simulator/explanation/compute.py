@@ -2,7 +2,7 @@
 
 from simulator.cost.blocks import plan_of
 from simulator.cost.compute import compute_parts_s, dense_macs, instructions_s
-from simulator.cost.geometry import padded_share
+from simulator.cost.geometry import column_elements, is_narrow, padded_share
 from simulator.explanation.book import vector_efficiency
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
 from simulator.explanation.filled import filled_terms, product
@@ -155,14 +155,49 @@ def _at(scene: Scene, rate: Expression) -> Expression:
 
 def _instructions(scene: Scene, value: float, matrix_s: float) -> Term:
     """Instructions beside the arithmetic over those that the cores issue in a second, less what they issue beside the MACs."""
-    book, profile, engine, spec = scene.book, scene.profile, scene.engine, scene.engine_spec
+    issue, per_s, wide = _slots(scene)
+    per_mac, per_output, per_column = _counts(scene)
+    multiple = scene.profile.input_multiple.value if scene.profile.input_multiple else 1.0
+    counted = scene.own(scene.work.macs / padded_share(scene.work, multiple))
+    name = "MACs" if counted == scene.own(scene.work.macs) else "padded MACs"
+    macs = Quantity(name, counted, "MAC") * per_mac * wide
+    outputs = Quantity("outputs", scene.own(scene.work.outputs)) * per_output
+    columns = Quantity("columns", scene.own(column_elements(scene.work))) * per_column * wide
+    note = "loads and unpacking for MACs, loop ends and scaling for outputs"
+    note += ", the image copied into columns" if columns.value else ""
+    others = [part for part in (outputs, columns) if part.value]
+    if issue.value == 1.0 or not matrix_s:
+        parts = [part for part in (macs, *others) if part.value]
+        return term("instructions_s", "instructions", "s", sum_of(parts) / per_s, value, note)
+    one = constant(1.0)
+    loads = largest(macs / per_s - Quantity("matrix", matrix_s, "s") * (one - one / issue), constant(0.0))
+    found = [*([loads] if macs.value else []), *(part / per_s for part in others)]
+    note += "; slots that the multiplications leave hold some of them"
+    return term("instructions_s", "instructions", "s", sum_of(found), value, note)
+
+
+def _counts(scene: Scene) -> tuple[Quantity, Quantity, Quantity]:
+    """Instructions for a MAC, an output element, an element of a column, as the runtime has them for the element type."""
+    profile = scene.profile
     own = next((table for rate, table in profile.by_type.items() if rate == scene.native), profile)
     path = "" if own is profile else f"by_type.{scene.native}."
-    tables = (("instructions", own.instructions), ("output_instructions", own.output_instructions))
-    per_mac, per_output = (
-        book.by_kind(symbol, engine, f"{path}{name}", {str(k): f for k, f in table.items()}, scene.kind, 0.0)
-        for symbol, (name, table) in zip(("per MAC", "per output"), tables, strict=True)
+    narrow = scene.kind in own.narrow_instructions and bool(is_narrow(scene.work)[scene.index])
+    name = "narrow_instructions" if narrow else "instructions"
+    tables = {
+        "per MAC": (name, getattr(own, name)),
+        "per output": ("output_instructions", own.output_instructions),
+        "per element": ("column_instructions", own.column_instructions),
+    }
+    per_mac, per_output, per_column = (
+        scene.book.by_kind(symbol, scene.engine, f"{path}{name}", {str(k): f for k, f in table.items()}, scene.kind, 0.0)
+        for symbol, (name, table) in tables.items()
     )
+    return per_mac, per_output, per_column
+
+
+def _slots(scene: Scene) -> tuple[Expression, Expression, Expression]:
+    """Instructions a cycle, all that the cores issue in a second, and 4 bytes over their registers."""
+    book, profile, engine, spec = scene.book, scene.profile, scene.engine, scene.engine_spec
     shape, path = engine.shape, f"engines.{engine.id}"
     assert isinstance(shape, Core)
     width = Quantity("register", float(shape.width_bytes), "B")
@@ -176,17 +211,4 @@ def _instructions(scene: Scene, value: float, matrix_s: float) -> Term:
     per_s = issue
     for factor in (book.clock(spec), *book.sustained(spec), *units):
         per_s = per_s * factor if factor is not None else per_s
-    multiple = profile.input_multiple.value if profile.input_multiple else 1.0
-    counted = scene.own(scene.work.macs / padded_share(scene.work, multiple))
-    name = "MACs" if counted == scene.own(scene.work.macs) else "padded MACs"
-    macs = Quantity(name, counted, "MAC") * per_mac * Quantity("4 B", 4.0, "B") / width
-    outputs = Quantity("outputs", scene.own(scene.work.outputs)) * per_output
-    note = "loads and unpacking for MACs, loop ends and scaling for outputs"
-    if issue.value == 1.0 or not matrix_s:
-        both = [part for part, count in ((macs, per_mac.number), (outputs, per_output.number)) if count]
-        return term("instructions_s", "instructions", "s", sum_of(both) / per_s, value, note)
-    one = constant(1.0)
-    loads = largest(macs / per_s - Quantity("matrix", matrix_s, "s") * (one - one / issue), constant(0.0))
-    found = [part for part, count in ((loads, per_mac.number), (outputs / per_s, per_output.number)) if count]
-    note += "; slots that the multiplications leave hold some of them"
-    return term("instructions_s", "instructions", "s", sum_of(found), value, note)
+    return issue, per_s, Quantity("4 B", 4.0, "B") / width

@@ -135,7 +135,9 @@ WHAT_IFS: Final[tuple[WhatIf, ...]] = (
     ),
     WhatIf(
         "instructions", "instructions beside the arithmetic", "if loads, loop ends and scaling cost nothing",
-        lambda c: c.with_profiles(instructions={}, output_instructions={}, by_type={}),
+        lambda c: c.with_profiles(
+            instructions={}, output_instructions={}, column_instructions={}, narrow_instructions={}, by_type={}
+        ),
     ),
     WhatIf(
         "split", "the even split", "if each unit took as much work as it can do",

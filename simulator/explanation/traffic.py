@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from simulator.cost.boundary import boundary_home
 from simulator.cost.missed import held_share
 from simulator.cost.parts import Part
+from simulator.cost.readings import matrix_share, readings, reads_again
 from simulator.cost.times import Times
 from simulator.cost.traffic import Flow, path, placed_shares
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
@@ -60,7 +61,7 @@ def operands_of(scene: Scene) -> tuple[Operand, ...]:
         missed = outside = 1.0
         placed = _placed(scene, touch.role)
         for level in path(part_of(scene).machine, weights=touch.role == "weights"):
-            crossing[level.id] = touch.bytes * missed * outside
+            crossing[level.id] = touch.bytes * missed * outside * _readings(scene, touch.role, level)
             if level.id in placed:
                 outside -= 0.0 if _is_boundary(scene, touch) else placed[level.id]
             else:
@@ -160,8 +161,31 @@ def _role_terms(scene: Scene, role: str, own: Sequence[Touch], level: MemoryPara
     outside = _outside(scene, role, level)
     together = _missed_bytes(role, own, whole, found)
     together = together if outside is None else together * outside
+    if _readings(scene, role, level) > 1.0:
+        before, together = [*before, _readings_term(scene)], together * Quantity("readings", _readings(scene, role, level))
     name = f"{role} over {level.id}"
     return [*before, term(f"bytes.{level.id}.{role}", name, "B", together, crossing)]
+
+
+def _readings(scene: Scene, role: str, level: MemoryParams) -> float:
+    """How often the kernel reads its weights from a level; 1 for all else, and further out."""
+    if role != "weights" or not reads_again(scene.setting.limits):
+        return 1.0
+    next_to_core = path(part_of(scene).machine, weights=True)[0]
+    return scene.own(readings(scene.work, scene.setting.limits, scene.setting.placement)) if level is next_to_core else 1.0
+
+
+def _readings_term(scene: Scene) -> Term:
+    """Places of the image over those that one reading of the weights serves."""
+    figure = scene.profile.weight_places
+    assert figure is not None
+    served = scene.book.of_profile("places for one", scene.engine, "weight_places", figure)
+    places = Quantity("m", float(scene.work.gemm[scene.index, 0]))
+    value = scene.own(readings(scene.work, scene.setting.limits, scene.setting.placement))
+    share = Quantity("matrix share", float(matrix_share(scene.work)[scene.index]))
+    one = constant(1.0)
+    note = "of the weights, one after another; biases and scales are read once"
+    return term("readings", "readings", "", one + (largest(places / served, one) - one) * share, value, note)
 
 
 def _missed_bytes(role: str, own: Sequence[Touch], whole: float, found: Mapping[int, float]) -> Expression:

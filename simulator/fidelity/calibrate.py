@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.errors import UsageError
+from simulator.errors import UsageError, did_you_mean
 from simulator.estimator import totals
 from simulator.fidelity.constants import Constant, constants_of, in_columns, with_constants
 from simulator.fidelity.measurement import Measurement, Sample
@@ -36,6 +36,8 @@ LEAST_EFFECT: Final = 0.05  # |d ln latency / d ln constant| from which on a row
 LEAST_ROWS: Final = 5  # that must show it
 LEAST_FAMILIES: Final = 3  # that these must come from
 FOLDS: Final = 10
+# what rows have in common that a cross-validation leaves out together
+LEAVE_OUT: Final[Mapping[str, Callable[[Measurement], str]]] = {"family": lambda m: m.fold, "hardware": lambda m: m.chip}
 QUANTILES: Final = (0.05, 0.5, 0.95)
 _STEP: Final = 0.02  # ln units, of the finite differences
 _DIGITS: Final = 4  # significant ones of a fitted constant: what is written is what was scored
@@ -72,10 +74,10 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fitted runtime; `before`, `after` score all rows, `held_out` each row by a fit without its family.
+    """A fitted runtime; `before`, `after` score all rows, `held_out` each row by a fit without what is `left_out` with it.
 
     `samples` are the rows, `before_s`, `after_s` and `held_out_s` what was predicted for each, in s. `folds` is into how
-    many parts the families were dealt.
+    many parts the families (or machines: `left_out` is a key of `LEAVE_OUT`) were dealt.
     """
 
     runtime: RuntimeSpec
@@ -85,6 +87,7 @@ class Calibration:
     after_s: tuple[float, ...]
     held_out_s: tuple[float, ...]
     folds: int
+    left_out: str = "family"
     unpredicted: tuple[Unpredicted, ...] = ()
 
     @property
@@ -104,7 +107,7 @@ class Calibration:
 
     @property
     def held_out(self) -> Score:
-        """Each row by constants fitted without its family."""
+        """Each row by constants fitted without its family (or machine: `left_out`)."""
         return score(self.held_out_s, self.measured_s)
 
     @property
@@ -114,7 +117,7 @@ class Calibration:
 
     @property
     def residuals(self) -> tuple[float, float, float]:
-        """5 %, 50 % and 95 % quantiles of measured / predicted by a fit without the row's family."""
+        """5 %, 50 % and 95 % quantiles of measured / predicted by a fit without what is left out with the row."""
         low, middle, high = np.quantile(np.divide(self.measured_s, self.held_out_s), QUANTILES)
         return float(low), float(middle), float(high)
 
@@ -123,6 +126,7 @@ class Calibration:
         low, middle, high = self.residuals
         return {
             "schema": SCHEMA, "runtime": self.runtime.id, "rows": len(self.samples), "folds": self.folds,
+            "left_out": self.left_out,
             "constants": [_constant_dict(fitted) for fitted in self.constants],
             "before": score_dict(self.before), "after": score_dict(self.after), "held_out": score_dict(self.held_out),
             "residuals": {"p5": low, "p50": middle, "p95": high, "n": len(self.samples)},
@@ -153,21 +157,23 @@ def calibrate(
     wanted: tuple[str, ...] = (),
     progress: Callable[[str], None] = lambda _: None,
     least_families: int = LEAST_FAMILIES,
+    leave_out: str = "family",
 ) -> Calibration:
     """Fit the constants of `runtime` to measurements under it; with `wanted`, only those called so.
 
-    A constant is fitted only where rows of `least_families` model families show it.
+    A constant is fitted only where rows of `least_families` model families show it. `leave_out` is what the cross-validation
+    leaves out together: rows of a model family, or of a machine in any of its modes.
 
     Raises:
-        UsageError: too few rows to fit anything, no such constant, a row whose measured or predicted time is no time, or
-            no scipy.
+        UsageError: too few rows to fit anything, no such constant, a row whose measured or predicted time is no time,
+            nothing of that name to leave out, rows of one machine where machines are left out, or no scipy.
     """
     if len(samples) < LEAST_ROWS:
         raise UsageError(f"{len(samples)} measurement(s) are too few to fit a constant: at least {LEAST_ROWS}")
     least_squares = _least_squares()
     before = predictions(samples, runtime)
     _checked(samples, before)
-    families = np.array([s.measured.fold for s in samples])
+    families, apart = np.array([s.measured.fold for s in samples]), _apart(samples, leave_out)
     kinds = frozenset(e.kind for s in samples for e in s.machine.engines)
     everything = _supported(samples, runtime, constants_of(runtime, kinds, wanted), families, least_families)
     chosen = tuple(f.constant for f in everything if f.moved)
@@ -179,10 +185,21 @@ def calibrate(
     solution = problem.solve(problem.now, np.arange(len(samples)))
     values = dict(zip((c.path for c in chosen), problem.rounded(solution), strict=True))
     fitted = with_constants(runtime, values)
-    held_out, folds = _held_out(problem, solution, families, progress)
+    held_out, folds = _held_out(problem, solution, apart, progress)
     constants = tuple(replace(f, value=values.get(f.constant.path, f.value)) for f in everything)
     after = predictions(samples, fitted)
-    return Calibration(fitted, constants, tuple(samples), _tuple(before), _tuple(after), _tuple(held_out), folds)
+    return Calibration(fitted, constants, tuple(samples), _tuple(before), _tuple(after), _tuple(held_out), folds, leave_out)
+
+
+def _apart(samples: Sequence[Sample], leave_out: str) -> NDArray[np.str_]:
+    """What each row is left out with."""
+    if leave_out not in LEAVE_OUT:
+        meant = did_you_mean(leave_out, LEAVE_OUT)
+        raise UsageError(f"nothing called '{leave_out}' can be left out{meant} (known: {', '.join(LEAVE_OUT)})")
+    found = np.array([LEAVE_OUT[leave_out](s.measured) for s in samples])
+    if leave_out == "hardware" and len(set(found.tolist())) == 1:
+        raise UsageError(f"all rows are of {found[0]}: without it nothing is left to fit; leave out families")
+    return found
 
 
 def calibrate_rows(
@@ -192,6 +209,7 @@ def calibrate_rows(
     wanted: tuple[str, ...] = (),
     progress: Callable[[str], None] = lambda _: None,
     least_families: int = LEAST_FAMILIES,
+    leave_out: str = "family",
 ) -> Calibration:
     """Fit the constants of `runtime` to those rows of a measurement file that can be predicted.
 
@@ -209,7 +227,7 @@ def calibrate_rows(
     left_out = tuple(unpredicted[place] for place in sorted(unpredicted))
     if left_out and len(samples) < LEAST_ROWS:
         raise UsageError(f"{len(samples)} measurement(s) are too few to fit a constant; {nothing_predicted(left_out)}")
-    fitted = calibrate([samples[place] for place in sorted(samples)], runtime, wanted, progress, least_families)
+    fitted = calibrate([samples[place] for place in sorted(samples)], runtime, wanted, progress, least_families, leave_out)
     return replace(fitted, unpredicted=left_out)
 
 
@@ -244,14 +262,14 @@ def _supported(
 
 
 def _held_out(
-    problem: "_Problem", solution: Array, families: NDArray[np.str_], progress: Callable[[str], None]
+    problem: "_Problem", solution: Array, apart: NDArray[np.str_], progress: Callable[[str], None]
 ) -> tuple[Array, int]:
-    """Latency of every row in s by constants fitted without its family, and the number of folds."""
-    predicted, folds = np.empty(len(families)), _folds(families)
+    """Latency of every row in s by constants fitted without what is left out with it, and the number of folds."""
+    predicted, folds = np.empty(len(apart)), _folds(apart)
     problem.start_from(solution)
     for number, rows in enumerate(folds, start=1):
         progress(f"without fold {number} of {len(folds)}")
-        rest = np.setdiff1d(np.arange(len(families)), rows)
+        rest = np.setdiff1d(np.arange(len(apart)), rows)
         predicted[rows] = problem.latencies(problem.solve(solution, rest)[None, :], rows)[:, 0]
     return predicted, len(folds)
 
@@ -351,10 +369,10 @@ class _Problem:
         return np.asarray(found.x, np.float64)
 
 
-def _folds(families: NDArray[np.str_]) -> list[Rows]:
-    """Rows in at most `FOLDS` parts that split no family, as even as can be."""
-    parts: list[list[int]] = [[] for _ in range(min(FOLDS, len(set(families.tolist()))))]
-    groups = grouped(range(len(families)), lambda i: families[i])
+def _folds(apart: NDArray[np.str_]) -> list[Rows]:
+    """Rows in at most `FOLDS` parts that split nothing that is left out together, as even as can be."""
+    parts: list[list[int]] = [[] for _ in range(min(FOLDS, len(set(apart.tolist()))))]
+    groups = grouped(range(len(apart)), lambda i: apart[i])
     for rows in sorted(groups.values(), key=len, reverse=True):
         min(parts, key=len).extend(rows)
     return [np.array(sorted(part), np.intp) for part in parts]

@@ -39,6 +39,10 @@ RANGES: Final[Mapping[str, Range]] = {
     "fork_overhead": Range(1e-8, 1e-4, math.log(2)),
     "instructions": Range(0.05, 200.0, math.log(1.3)),
     "output_instructions": Range(0.05, 500.0, math.log(2)),
+    "column_instructions": Range(0.05, 100.0, math.log(1.5)),
+    "narrow_instructions": Range(0.05, 200.0, math.log(1.5)),
+    "issue": Range(1.0, 4.0, math.log(1.1)),
+    "weight_places": Range(1.0, 1e4, math.log(2)),
 }
 # the same for figures that count cycles
 CYCLES: Final[Mapping[str, Range]] = {
@@ -46,11 +50,18 @@ CYCLES: Final[Mapping[str, Range]] = {
     "inference_overhead": Range(1.0, 1e9, math.log(3)),
     "fork_overhead": Range(1.0, 1e5, math.log(2)),
 }
+_COUNTS: Final = frozenset(
+    {
+        "prologue_k", "instructions", "output_instructions", "column_instructions", "narrow_instructions", "issue",
+        "weight_places",
+    }
+)  # fmt: skip
 _UNNAMED: Final = {
     "cache_exposed": 1.0,
     "streaming": 1.0,
     "instructions": 0.0,
     "output_instructions": 0.0,
+    "column_instructions": 0.0,
 }  # of classes without a figure
 
 
@@ -78,7 +89,7 @@ class Constant:
         field = _field(self.path)
         if field.endswith("_overhead"):
             return "seconds"
-        return "count" if field in ("prologue_k", "instructions", "output_instructions") else "ratio"
+        return "count" if field in _COUNTS else "ratio"
 
     def text(self, value: float) -> str:
         """A value as a file has it, with all its digits: `0.71`, `6.12 us`, `8000 cycles`."""
@@ -172,7 +183,7 @@ def in_columns(runtime: RuntimeSpec, n_points: int) -> RuntimeSpec:
     def tables(section: Any, names: tuple[str, ...]) -> dict[str, Any]:
         return {name: table(name, getattr(section, name)) for name in names}
 
-    work = ("instructions", "output_instructions")
+    work = ("instructions", "output_instructions", "column_instructions", "narrow_instructions")
     profiles = {}
     for kind, profile in runtime.profiles.items():
         by_type = {rate: own.model_copy(update=tables(own, work)) for rate, own in profile.by_type.items()}

@@ -44,6 +44,11 @@ class Measurement:
         """What is left out together with it: its family, or it alone."""
         return self.family or self.name
 
+    @property
+    def chip(self) -> str:
+        """Its machine, whatever the mode: what is left out together when errors on unseen hardware are asked for."""
+        return self.hardware.partition(":")[0]
+
 
 @dataclass(frozen=True)
 class Sample:

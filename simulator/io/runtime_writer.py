@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from simulator.errors import HardwareError
-from simulator.fidelity.calibrate import Calibration
+from simulator.fidelity.calibrate import LEAVE_OUT, Calibration
 from simulator.fidelity.constants import Constant
 from simulator.io.hardware_reader import runtime_path
 from simulator.io.yaml_reader import Layers, read_document, validate
@@ -83,11 +83,12 @@ def _free_key(wanted: str, taken: Mapping[str, str]) -> str:
 def _source(found: Calibration, evidence: Evidence) -> str:
     """Data, date, number of rows, error and version, in a sentence."""
     machines = list(dict.fromkeys(s.measured.hardware for s in found.samples))
-    families = len({s.measured.fold for s in found.samples})
+    parts = len({LEAVE_OUT[found.left_out](s.measured) for s in found.samples})
+    kind = {"family": "families", "hardware": "machines"}[found.left_out]
     error = found.held_out
     return (
         f"sim calibrate {evidence.version}, {evidence.date}: {error.n} runs of {evidence.data} on {', '.join(machines)}; "
-        f"cross-validated without the family ({families} families in {found.folds} parts): median error {error.median:.1%}, "
+        f"cross-validated without the {found.left_out} ({parts} {kind} in {found.folds} parts): median error {error.median:.1%}, "
         f"90 % within {error.p90:.1%}"
     )
 

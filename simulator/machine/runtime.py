@@ -1,6 +1,6 @@
 """The runtime file: what software makes of a machine. Its constants hold for every chip of an engine kind."""
 
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -13,11 +13,35 @@ Added = Literal["batch_norm", "bias", "linear_bias", "pad", "casts", "copies"]
 Layout = Literal["channels_first", "channels_last"]
 
 
+class Beside(NamedTuple):
+    """Instructions beside the arithmetic: for a MAC, an output element, an element of a column, a MAC of a narrow image."""
+
+    mac: f.Number
+    output: f.Number
+    column: f.Number
+    narrow: f.Number
+
+
 class Instructions(Strict):
-    """Instructions beside the arithmetic, by kernel class: for each MAC, for each output element."""
+    """Instructions beside the arithmetic, by kernel class: for each MAC, for each output element.
+
+    `column_instructions`: for each element of the columns that convolutions with a window copy the image into (im2col), m · k
+    of them. `narrow_instructions`: for each MAC in the place of `instructions`, where a place of the image is less than a word
+    of 4 bytes (1 or 3 channels of 8 bits), so that other kernels run.
+    """
 
     instructions: dict[Kind | Literal["default"], f.Instructions] = {}
     output_instructions: dict[Kind | Literal["default"], f.Instructions] = {}
+    column_instructions: dict[Kind | Literal["default"], f.Instructions] = {}
+    narrow_instructions: dict[Kind, f.Instructions] = {}
+
+    def beside(self, kind: Kind) -> Beside:
+        """The figures of a kernel class; 0 where it has none, those of other images where narrow ones have none."""
+        tables = (self.instructions, self.output_instructions, self.column_instructions)
+        found = (table.get(kind) or table.get("default") for table in tables)
+        mac, output, column = (figure.value if figure else 0.0 for figure in found)
+        narrow = self.narrow_instructions.get(kind)
+        return Beside(mac, output, column, narrow.value if narrow else mac)
 
 
 class Profile(Instructions):
@@ -34,7 +58,8 @@ class Profile(Instructions):
     beside their MACs: `instructions` for each MAC (loads, unpacking; for registers of 4 bytes), `output_instructions`
     for each output element (loop entry, requantization); `by_type` has other figures for kernels in an element type
     (floating point is not unpacked and not requantized), `issue` is how many of them a cycle the order of the code allows
-    at most. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile by
+    at most. `weight_places` is for how many places of the image a convolution reads its weights once; then it reads them
+    again. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile by
     `prologue_k` steps. Matrix products whose rows are no multiple of a load instruction run at the share `misaligned`,
     convolutions whose groups have another width than the library's kernels are made for at the share `odd_groups`.
     """
@@ -48,6 +73,7 @@ class Profile(Instructions):
     on_vector: tuple[Kind, ...] = ()
     by_type: dict[Rate, Instructions] = {}
     issue: f.Count | None = None  # as many as the core issues
+    weight_places: f.Count | None = None  # of the image, for which weights are read once; default: all
     input_multiple: f.Count | None = None
     prologue_k: f.Count | None = None
     misaligned: f.Ratio | None = None  # as fast as the others
@@ -95,12 +121,9 @@ class Profile(Instructions):
         figure = self.cache_exposed.get(kind) or self.cache_exposed.get("default")
         return figure.value if figure else 1.0
 
-    def instructions_of(self, kind: Kind, rate: str) -> tuple[float, float]:
-        """Instructions beside the arithmetic of a kernel class in an element type: for each MAC, for each output element."""
-        own = next((table for name, table in self.by_type.items() if name == rate), self)
-        found = (table.get(kind) or table.get("default") for table in (own.instructions, own.output_instructions))
-        per_mac, per_output = (figure.value if figure else 0.0 for figure in found)
-        return per_mac, per_output
+    def instructions_of(self, kind: Kind, rate: str) -> Beside:
+        """Instructions beside the arithmetic of a kernel class in an element type."""
+        return next((table for name, table in self.by_type.items() if name == rate), self).beside(kind)
 
     @property
     def resident_share(self) -> float:
@@ -120,6 +143,14 @@ class InPlace(Strict):
     depthwise: Literal["copy", "channel", "rows"] = "copy"
     pointwise: Literal["copy", "gap"] = "copy"
     workspace: bool = False
+
+
+class Code(Strict):
+    """Flash beside the weights: of the library, for each kernel of the network, for each channel that convolutions make."""
+
+    base: f.Bytes
+    per_kernel: f.Bytes
+    per_channel: f.Bytes
 
 
 class Residuals(Strict):
@@ -152,8 +183,9 @@ class RuntimeSpec(Strict):
     peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.
     `fallback` is what follows an operator that an engine does not run: `per_op`, only that one goes to the next engine;
     `first_unsupported`, it and all that runs after it. `sparsity` are patterns of zeros among the weights for which it has
-    kernels at the engine's sparse rate. `in_place` is what the planner of its memory saves, `residuals` how
-    far its predictions were off where they were held against measurements.
+    kernels at the engine's sparse rate. `in_place` is what the planner of its memory saves, `code` the flash that it takes
+    beside the weights (None: not known, not counted), `residuals` how far its predictions were off where they were held
+    against measurements.
     """
 
     schema_version: Literal[1] = Field(alias="schema")
@@ -169,6 +201,7 @@ class RuntimeSpec(Strict):
     fallback: Fallback = "per_op"
     sparsity: tuple[Pattern, ...] = ()
     in_place: InPlace = InPlace()
+    code: Code | None = None
     profiles: dict[EngineKind | Literal["default"], Profile] = Field(min_length=1)
     residuals: Residuals | None = None
     sources: dict[str, str] = {}

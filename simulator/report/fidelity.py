@@ -179,7 +179,7 @@ def show_calibration(found: Calibration, console: Console, *, by_family: bool) -
     moved = sum(f.moved for f in found.constants)
     head = f"{found.runtime.id}: {moved} of {len(found.constants)} constants fitted to {len(found.samples)} measured runs"
     low, _, high = found.residuals
-    interval = f"9 of 10 runs take {low:.2f} to {high:.2f} times what constants fitted without their family predict"
+    interval = f"9 of 10 runs take {low:.2f} to {high:.2f} times what constants fitted without their {found.left_out} predict"
     parts: list[RenderableType] = [Text(head, style="bold"), Text(), *_constants(found.constants), Text()]
     parts += [Text(_READING, style="dim"), _errors("latency", scores(found, by_family=by_family), console.width)]
     parts += [Text(interval, style="dim"), *_left_out(found.unpredicted)]
@@ -218,7 +218,7 @@ def remark(fitted: Fitted) -> str:
 
 def scores(found: Calibration, *, by_family: bool) -> list[Line]:
     """Errors before, after and held out, of all rows and of each family."""
-    predicted = {"before": found.before_s, "after": found.after_s, "without its family": found.held_out_s}
+    predicted = {"before": found.before_s, "after": found.after_s, f"without its {found.left_out}": found.held_out_s}
     lines = [Line(name, 0, score(seconds, found.measured_s)) for name, seconds in predicted.items()]
     if not by_family:
         return lines

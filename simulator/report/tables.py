@@ -169,7 +169,7 @@ def _percents(parts: Mapping[str, float | None], total: float | None) -> list[st
 
 
 def _fit_line(fit: Fit) -> Text:
-    what = " and ".join(fit.holds)
+    what = " and ".join((*fit.holds, *(["code"] if fit.code_bytes else [])))
     if not np.isfinite(fit.capacity_bytes):
         return Text(f"{fit.memory}: {format_bytes(fit.needs_bytes)} of {what}")
     line = f"{fit.memory}: {format_bytes(fit.needs_bytes)} of {format_bytes(fit.capacity_bytes)} for {what}"

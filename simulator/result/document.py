@@ -72,6 +72,7 @@ def _totals(est: Prediction) -> dict[str, object]:
         "cache_bytes": _whole(est.work.footprint.cache_bytes), "fits": est.fits,
         "memory": {
             f.memory: {"needs_bytes": _whole(f.needs_bytes), "fits": f.fits, "holds": list(f.holds),
+                       **({"code_bytes": _whole(f.code_bytes)} if f.code_bytes else {}),
                        "capacity_bytes": _whole(f.capacity_bytes) if np.isfinite(f.capacity_bytes) else None}
             for f in est.memory_fit
         },

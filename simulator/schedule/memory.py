@@ -1,6 +1,6 @@
 """How much memory the schedule needs: lifetimes of the tensors between kernels."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,18 +78,19 @@ def occupancy(graph: Graph, kernels: Sequence[Kernel]) -> Occupancy:
 
 @dataclass(frozen=True)
 class Fit:
-    """What one memory must hold, and what it can."""
+    """What one memory must hold, of it `activation_bytes` of activations and `code_bytes` of code, and what it can."""
 
     memory: str
     weight_bytes: float
     activation_bytes: float
     capacity_bytes: float
     holds: tuple[str, ...]
+    code_bytes: float = 0.0
 
     @property
     def needs_bytes(self) -> float:
         """All that must be in it."""
-        return self.weight_bytes + self.activation_bytes
+        return self.weight_bytes + self.activation_bytes + self.code_bytes
 
     @property
     def fits(self) -> bool:
@@ -127,8 +128,11 @@ def together(fits: Iterable[Fit]) -> tuple[Fit, ...]:
     return tuple(found.values())
 
 
-def fits_at(parts: Iterable[tuple[Machine, Footprint]]) -> NDArray[np.bool_]:
-    """Whether every memory holds what it must, at each design point, shape (...): `fit`, `together` and `fits` for columns."""
+def fits_at(parts: Iterable[tuple[Machine, Footprint]], beside: Mapping[str, Number]) -> NDArray[np.bool_]:
+    """Whether every memory holds what it must, at each design point, shape (...): `fit`, `together` and `fits` for columns.
+
+    `beside` are bytes that a memory holds beside weights and activations, by its id.
+    """
     found: dict[str, tuple[Number, Number, Number]] = {}
     for machine, touched in parts:
         for memory, weights, alive in needs(machine, touched):
@@ -137,6 +141,6 @@ def fits_at(parts: Iterable[tuple[Machine, Footprint]]) -> NDArray[np.bool_]:
                 alive = np.maximum(found[memory.id][1], alive)
             found[memory.id] = weights, alive, memory.capacity_bytes
     enough: NDArray[np.bool_] = np.ones((), np.bool_)
-    for weights, alive, capacity in found.values():
-        enough = enough & (weights + alive <= capacity)
+    for memory_id, (weights, alive, capacity) in found.items():
+        enough = enough & (weights + alive + beside.get(memory_id, 0.0) <= capacity)
     return enough[..., 0] if enough.ndim else enough

@@ -219,6 +219,7 @@ def test_garbage_has_one_message(tmp_path: Path, command: str, case: str) -> Non
         (("calibrate", "FILE", "--runtime", "vllm"), "no row is under the runtime 'vllm' (there are rows under onnxruntime,"),
         (("calibrate", "FILE", "--runtime", "tflm_cmsis_nn"), "1 measurement(s) are too few to fit a constant: at least 5"),
         (("calibrate", "FILE", "--runtime", "onnxruntime", "--fit", "bandwith"), "did you mean 'bandwidth'"),
+        (("calibrate", "FILE", "--runtime", "onnxruntime", "--leave-out", "chip"), "'chip' is not one of"),
         (("calibrate", "FILE", "--runtime", "onnxruntime", "-o", "a.txt"), "a runtime profile is a .yaml file"),
         (("calibrate", "FILE", "--runtime", "onnxruntime", "-o", "nowhere/a.yaml"), "there is no folder nowhere"),
     ],

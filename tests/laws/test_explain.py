@@ -116,7 +116,10 @@ def shaped(draw: st.DrawFn) -> tuple[HardwareSpec, RuntimeSpec]:
     profile |= {
         "instructions": {"default": draw(st.floats(0, 9)), "conv": 2},
         "output_instructions": {"gemm": draw(st.floats(0, 99))},
+        "column_instructions": {"conv": draw(st.floats(0, 9))},
     }
+    if draw(st.booleans()):
+        profile["weight_places"] = draw(counts)
     if draw(st.booleans()):
         profile |= {
             "prologue_k": draw(counts),
@@ -135,6 +138,15 @@ def shaped(draw: st.DrawFn) -> tuple[HardwareSpec, RuntimeSpec]:
 def test_on_engines_of_every_shape(network: Model, both: tuple[HardwareSpec, RuntimeSpec], data: st.DataObject) -> None:
     est = estimate(network, *both)
     checked(est, one_of(est, data))
+
+
+@pytest.mark.parametrize("software", ["x_cube_ai_8", "plumerai_2023", "hale", "tflm_cmsis_nn"])
+@pytest.mark.parametrize("network", ["ds_cnn", "mobilenet_v1_025_vww", "autoencoder"])
+def test_on_cores_with_columns_narrow_images_and_weights_read_again(network: str, software: str) -> None:
+    est = catalogue_estimate(load_model(network), "stm32h7a3", precision="int8", runtime=software)
+    names = [k.name for k in est.prepared.kernels]
+    for index in (i for i, name in enumerate(names) if names.count(name) == 1):
+        checked(est, index)
 
 
 @pytest.mark.parametrize("machine", ["ethos_u55_128", "ethos_u65_512"])

@@ -63,6 +63,49 @@ def test_padded_channels_are_loaded_and_multiplied(channels: int, paid: int) -> 
     assert cycles(channels, input_multiple=4, **COUNTS) == pytest.approx(macs(paid) * 2.5 + OUTPUTS * 10)
 
 
+def test_columns_are_copied_before_the_product() -> None:
+    """Each place of the image copies its window once, whatever the number of output channels."""
+    columns = SIDE * SIDE * TAPS * 4
+    found = cycles(4, column_instructions={"conv": 3}, **COUNTS)
+    assert found == pytest.approx(macs(4) * 2.5 + OUTPUTS * 10 + columns * 3)
+    wide = cycles(4, core={"issue": 2, "width": "8 B"}, column_instructions={"conv": 3}, **COUNTS)
+    assert wide == pytest.approx(macs(4) + OUTPUTS * 5 + columns * 3 / 4)
+
+
+def test_a_window_of_one_place_needs_no_columns() -> None:
+    nodes = [node("Conv", "x w", "y")]
+    network = loaded(model(nodes, [value("x", 1, 4, SIDE, SIDE)], ["y"], [weight("w", OUT, 4, 1, 1)]))
+    engine = {"id": "core", "kind": "simd", "clock": "100 MHz", "peak": {"fp32": "1 MAC/cycle"}, "geometry": {"kind": "core"}}
+    spec = hardware(bandwidth="1e6 TB/s", engines=[engine])
+    found = estimate(network, spec, runtime(column_instructions={"conv": 3})).kernel_s.sum() * CLOCK
+    assert found == pytest.approx(SIDE * SIDE * OUT * 4)
+
+
+@pytest.mark.parametrize(("channels", "per_mac"), [(1, 6), (3, 6), (4, 1.5), (5, 1.5)])
+def test_images_of_less_than_a_word_at_each_place_have_kernels_of_their_own(channels: int, per_mac: float) -> None:
+    narrow = {"narrow_instructions": {"conv": 6}, **COUNTS}
+    assert cycles(channels, "int8", **narrow) == pytest.approx(macs(channels) * (0.5 + per_mac) + OUTPUTS * 10)
+    assert cycles(channels, **narrow) == pytest.approx(macs(channels) * 2.5 + OUTPUTS * 10)  # 4 bytes at each place
+
+
+@pytest.mark.parametrize(("places", "readings"), [(1, SIDE * SIDE), (2, SIDE * SIDE / 2), (1000, 1)])
+def test_weights_are_read_again_from_the_memory_next_to_the_core(places: int, readings: float) -> None:
+    memories = [
+        {"id": "sram", "kind": "scratchpad", "capacity": "1 MiB", "bandwidth": "1e6 TB/s", "holds": ["activations"]},
+        {"id": "flash", "kind": "flash", "capacity": "1 MiB", "bandwidth": "1 GB/s", "holds": ["weights"]},
+    ]
+    spec = hardware(memories=memories)
+    nodes = [node("Conv", "x w", "y", pads=[1, 1, 1, 1])]
+    network = loaded(model(nodes, [value("x", 1, 4, SIDE, SIDE)], ["y"], [weight("w", OUT, 4, 3, 3)]))
+    once = estimate(network, spec, runtime())
+    found = estimate(network, spec, runtime(weight_places=places))
+    weights = OUT * 4 * TAPS * 4
+    assert once.cost.bytes_by_level["flash"].sum() == weights
+    assert found.cost.bytes_by_level["flash"].sum() == pytest.approx(weights * readings)
+    assert found.cost.bytes_by_level["sram"].sum() == once.cost.bytes_by_level["sram"].sum()
+    assert found.bound_latency_s == once.bound_latency_s
+
+
 def test_groups_are_not_padded() -> None:
     """The one input channel of a depthwise convolution lies beside those of the other groups."""
     engine = {"id": "core", "kind": "simd", "clock": "100 MHz", "peak": {"fp32": "1 MAC/cycle"}, "geometry": {"kind": "core"}}

@@ -144,6 +144,32 @@ def test_a_held_out_row_is_predicted_without_its_family() -> None:
     assert found.held_out_s[place] < slow[place].measured.latency_s / 5
 
 
+def test_a_machine_is_left_out_in_all_its_modes() -> None:
+    """Rows of one machine that is ten times slower move what is predicted for them not at all."""
+    machines = ("a", "a:slow", "b", "c")
+
+    def on_machines(factor: float) -> list[Sample]:
+        names = [machines[i % len(machines)] for i in range(len(runs()))]
+        return [
+            replace(s, measured=replace(s.measured, hardware=n, latency_s=s.measured.latency_s * (factor if n[0] == "a" else 1)))
+            for s, n in zip(runs(), names, strict=True)
+        ]
+
+    slow, plain = (calibrate(on_machines(factor), PRIOR, leave_out="hardware") for factor in (10.0, 1.0))
+    assert slow.folds == 3
+    assert slow.left_out == slow.to_dict()["left_out"] == "hardware"
+    of_a = [i for i, s in enumerate(slow.samples) if s.measured.chip == "a"]
+    assert [slow.held_out_s[i] for i in of_a] == pytest.approx([plain.held_out_s[i] for i in of_a], rel=1e-2)
+    assert slow.held_out.median > plain.held_out.median
+
+
+def test_what_can_be_left_out() -> None:
+    with pytest.raises(UsageError, match="nothing called 'hardwar' can be left out; did you mean 'hardware'"):
+        calibrate(runs(), PRIOR, leave_out="hardwar")
+    with pytest.raises(UsageError, match="all rows are of test: without it nothing is left to fit"):
+        calibrate(runs(), PRIOR, leave_out="hardware")
+
+
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_too_few_rows_are_refused(count: int) -> None:
     with pytest.raises(UsageError, match=f"{count} measurement.* too few to fit a constant: at least 5"):
