@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from simulator.machine.spec import HardwareSpec
     from simulator.model import Model
     from simulator.result.estimate import Estimate
-    from simulator.studies import sensitivity, solve, sweep, whatif
+    from simulator.studies import pareto, pareto_of_networks, sensitivity, solve, sweep, whatif
 
 __version__ = "0.1.0"
 
@@ -46,6 +46,8 @@ _HOMES = {
     "calibrate": "simulator.api",
     "whatif": "simulator.studies",
     "sweep": "simulator.studies",
+    "pareto": "simulator.studies",
+    "pareto_of_networks": "simulator.studies",
     "solve": "simulator.studies",
     "sensitivity": "simulator.studies",
     "compare": "simulator.api",
@@ -68,6 +70,8 @@ __all__ = [
     "explain",
     "load_hardware",
     "load_model",
+    "pareto",
+    "pareto_of_networks",
     "plan",
     "recommend",
     "sensitivity",

@@ -1,15 +1,20 @@
 """`compare` and `recommend` of the public surface: what they are given by name becomes runs to choose from."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from simulator.errors import UsageError
 from simulator.io.hardware_reader import hardware_ids, load_runtime, load_spec
 from simulator.loading import is_file, load_model
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
-from simulator.study.compare import Comparison, check_figure, compare
+from simulator.study.compare import Comparison, accuracy_notes, check_figure, compare, row_of
+from simulator.study.pareto import Front, front_of
 from simulator.study.recommend import Recommendation, limit_of, recommend
 from simulator.study.runs import Accuracy, Network, Run, Station, runs
 from simulator.transform.precision import precision_of
@@ -70,6 +75,47 @@ def recommend_machines(
     network = _network(model, None)
     stations = [_station(spec, None) for spec in _machines()]
     return recommend("machines", network.name, _told(runs([network], stations, wanted), progress), limits)
+
+
+def front_of_networks(
+    models: Sequence[Model | str | Path],
+    hardware: Sequence[HardwareSpec | str | Path],
+    objectives: Sequence[str],
+    precisions: Sequence[str | None] | None,
+    task: str,
+    reference: Sequence[float] | None,
+    progress: Progress,
+) -> Front:
+    """The networks on machines that no other beats, of those that fit."""
+    wanted = precisions or (MODEL_PRECISIONS if not models else (None,))
+    _check(hardware=hardware, precisions=wanted)
+    machines = [_station(item, None) for item in _once(hardware)]
+    if models:
+        networks: Iterable[Network] = [_network(item, None) for item in _once(models)]
+    else:
+        from simulator import zoo
+
+        networks = _networks(zoo.with_accuracy(zoo.task_of(task)), progress)
+    found = [run for run in runs(networks, machines, wanted) if run.runs]
+    if not found:
+        raise UsageError("none of the networks can run on any of the machines as they are (sim compare says why)")
+    rows = [row_of(run) for run in found]
+    columns = {key: _column([row[key] for row in rows]) for key in rows[0]}
+    several = len({run.precision for run in found}) > 1
+    names = [f"{run.network.name} {run.precision}" if several else run.network.name for run in found]
+    groups = [run.station.name for run in found] if len(machines) > 1 else ()
+    front = front_of(columns, objectives, names=names, groups=groups, reference=reference)
+    on_front = [run for run, is_there in zip(found, front.mask.tolist(), strict=True) if is_there]
+    notes = accuracy_notes(on_front) if any(objective.key == "accuracy" for objective in front.objectives) else []
+    return replace(front, notes=tuple(notes))
+
+
+def _column(values: list[object]) -> NDArray[Any]:
+    """Numbers where all that are known are some, with NaN for the others; words else."""
+    known = [value for value in values if value is not None]
+    if known and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+    return np.array(values, object)
 
 
 def known_accuracy(reference: str, precision: str | None) -> Accuracy | None:

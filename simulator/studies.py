@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from simulator.errors import UsageError, did_you_mean
 from simulator.loading import Files
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
@@ -12,6 +13,7 @@ from simulator.study.scenario import Scenario, with_settings
 from simulator.study.space import Method
 
 if TYPE_CHECKING:
+    from simulator.study.pareto import Front
     from simulator.study.result import SweepResult
     from simulator.study.sensitivity import Sensitivity
     from simulator.study.solve import Solution
@@ -196,6 +198,73 @@ def sensitivity(
     return _sensitivity(scenario_of(model, hardware, settings, files), files, names=tuple(figures), runtime=runtime)
 
 
+def pareto(
+    table: "Path | str | SweepResult | Mapping[str, Sequence[object]]",
+    objectives: Sequence[str],
+    *,
+    name: str | None = None,
+    reference: Sequence[float] | None = None,
+) -> "Front":
+    """The rows of a table that no other beats in all objectives.
+
+    Args:
+        table: a sweep, a CSV or Parquet file, or columns by name.
+        objectives: columns, `latency`, `energy_j`, `accuracy:more`; two or more.
+        name: the column that says what a row is.
+        reference: the corner of the hypervolume; None for the worst values there are.
+
+    Raises:
+        UsageError: no such file or column, no numbers in it, fewer than two objectives.
+    """
+    from simulator.study.pareto import front_of
+
+    columns = _columns_of(table)
+    if name is not None and name not in columns:
+        raise UsageError(f"no column '{name}'{did_you_mean(name, columns)} (known: {', '.join(columns)})")
+    names = [str(value) for value in columns[name].tolist()] if name is not None else ()
+    return front_of(columns, objectives, names=names, reference=reference)
+
+
+def _columns_of(table: object) -> "Columns":
+    import numpy as np
+
+    if isinstance(table, str | Path):
+        from simulator.io.study_files import read_columns
+
+        return read_columns(Path(table))
+    given: Any = getattr(table, "columns", table)
+    return {str(name): np.asarray(values) for name, values in given.items()}
+
+
+def pareto_of_networks(
+    models: Sequence[ModelLike],
+    hardware: Sequence[HardwareLike],
+    objectives: Sequence[str] = ("latency", "accuracy"),
+    *,
+    precisions: Sequence[str | None] | None = None,
+    task: str = "imagenet",
+    reference: Sequence[float] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> "Front":
+    """The networks on machines that no other beats, of those that fit: by totals of their estimates and published accuracy.
+
+    Args:
+        models: as `whatif` takes them; none for the catalogue's with an accuracy in a `task`.
+        hardware: one or several machines.
+        objectives: `latency`, `energy`, `memory`, `size`, `accuracy` …
+        precisions: as in `estimate`; None for fp32 and int8 of the catalogue, for as in the file of others.
+        task: `imagenet`, `cifar10`, `vww`, `keywords`, `anomaly`.
+        reference: see `pareto`.
+        progress: is told how far it is.
+
+    Raises:
+        SimulatorError: something cannot be had, or no network has values of all objectives.
+    """
+    from simulator.choosing import front_of_networks
+
+    return front_of_networks(models, hardware, objectives, precisions, task, reference, progress)
+
+
 def scenario_of(model: ModelLike, hardware: HardwareLike, settings: Settings, files: Files) -> Scenario:
     """A scenario, with what is loaded already kept in `files`."""
     return with_settings(Scenario(_reference(model, files), _reference(hardware, files)), texts(settings), files)
@@ -224,4 +293,4 @@ def _reference(given: object, files: Files) -> str:
     return str(given)
 
 
-__all__ = ["sensitivity", "solve", "sweep", "whatif"]
+__all__ = ["pareto", "pareto_of_networks", "sensitivity", "solve", "sweep", "whatif"]

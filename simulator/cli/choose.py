@@ -4,18 +4,17 @@ import json
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 from simulator.cli import options as opt
 from simulator.cli.output import checked_folder, console, emit, plain_console, progress
+from simulator.cli.pictures import draw, is_picture
 from simulator.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-_PICTURES: Final = (".png", ".svg", ".pdf", ".jpg", ".jpeg")
 
 
 class Format(StrEnum):
@@ -66,12 +65,17 @@ def compare(
     from simulator import api
     from simulator.report import comparison
 
-    _check_output(output)
+    _check_output(output, pictures=True)
     found = api.compare(
         models, hw, precisions=_precisions(precision) or (None,), batch=batch, runtime=runtime,
         sort=None if sort == "order" else sort, metric=metric,
     )  # fmt: skip
-    if format is Format.MD:
+    if output is not None and is_picture(output):
+        from simulator.report import pictures
+
+        _show(lambda width: comparison.show_comparison(found, width), None)
+        draw(lambda: pictures.of_comparison(found, metric), output)
+    elif format is Format.MD:
         emit(comparison.markdown(found), output)
     elif format is Format.TABLE:
         _show(lambda width: comparison.show_comparison(found, width), output)
@@ -140,12 +144,14 @@ def _precisions(text: str | None) -> tuple[str, ...] | None:
     return names
 
 
-def _check_output(output: Path | None) -> None:
+def _check_output(output: Path | None, *, pictures: bool = False) -> None:
     """Refuse what cannot be written, before the work begins."""
     if output is None:
         return
-    if output.suffix.lower() in _PICTURES:
-        raise UsageError(f"-o {output}: no pictures are drawn of this; use --format table, json, csv or md")
+    if is_picture(output) and not pictures:
+        raise UsageError(
+            f"-o {output}: no pictures are drawn of this (sim pareto draws one); use --format table, json, csv or md"
+        )
     checked_folder(output)
 
 

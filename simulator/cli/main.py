@@ -13,7 +13,21 @@ from typing import Annotated
 import typer
 
 from simulator import __version__
-from simulator.cli import choose, estimate, explain, fidelity, hardware, measure, models, plan, solve, sweep, trace, whatif
+from simulator.cli import (
+    choose,
+    estimate,
+    explain,
+    fidelity,
+    hardware,
+    measure,
+    models,
+    pareto,
+    plan,
+    solve,
+    sweep,
+    trace,
+    whatif,
+)
 from simulator.errors import SimulatorError
 from simulator.units import printable
 
@@ -48,6 +62,7 @@ app.command()(plan.plan)
 app.command()(trace.trace)
 app.command()(whatif.whatif)
 app.command()(sweep.sweep)
+app.command()(pareto.pareto)
 app.command()(solve.solve)
 app.command()(solve.sensitivity)
 app.command()(fidelity.validate)

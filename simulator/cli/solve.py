@@ -2,12 +2,14 @@
 
 import json
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from simulator.cli import options as opt
-from simulator.cli.output import checked_folder, console, emit, say
+from simulator.cli.output import checked_folder, console, emit
+from simulator.cli.pictures import draw
 from simulator.cli.study_options import Set, settings_of
 
 
@@ -71,7 +73,7 @@ def sensitivity(
     overlap: opt.Overlap = None,
     top: Annotated[int, typer.Option("--top", metavar="N", min=0, help="Figures to show; 0 for all")] = 15,
     format: Annotated[Format, typer.Option("--format", help="How to print")] = Format.TABLE,  # noqa: A002
-    output: opt.Output = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Tornado plot: .png, .svg, .pdf")] = None,
     allow_unknown: opt.AllowUnknown = False,
 ) -> None:
     """Say what latency and energy of MODEL hang on: elasticities of every figure of HW, and where more of it stops helping."""
@@ -85,12 +87,10 @@ def sensitivity(
         model, hw, settings=settings, figures=figure or [], runtime=with_runtime, allow_unknown=allow_unknown
     )
     if format is Format.JSON:
-        emit(json.dumps(found.to_dict(), allow_nan=False), output)
-        return
-    show_sensitivity(found, console(), top)
+        emit(json.dumps(found.to_dict(), allow_nan=False), None)
+    else:
+        show_sensitivity(found, console(), top)
     if output is not None:
-        from simulator.report.plots import tornado
-        from simulator.report.plots.save import save
+        from simulator.report import pictures
 
-        save(tornado.figure(found.effects, found.estimate)[0], output)
-        say(f"wrote {output}")
+        draw(lambda: pictures.of_sensitivity(found, top), output)

@@ -8,6 +8,7 @@ import typer
 
 from simulator.cli import options as opt
 from simulator.cli.output import checked_folder, console, emit, plain_console
+from simulator.cli.pictures import draw, is_picture
 from simulator.cli.study_options import Set, settings_of
 from simulator.errors import UsageError
 
@@ -53,7 +54,12 @@ def whatif(
     found = studies.whatif(
         model, hw, _scenarios(changed, scenario or [], each=each), base=base or [], allow_unknown=allow_unknown
     )
-    if format is Format.JSON:
+    if output is not None and is_picture(output):
+        from simulator.report import pictures
+
+        show_what_if(found, console(), top)
+        draw(lambda: pictures.of_what_if(found), output)
+    elif format is Format.JSON:
         emit(json.dumps(found.to_dict(), allow_nan=False), output)
     elif output is not None:
         plain = plain_console()

@@ -1,0 +1,101 @@
+"""`sim pareto`."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.cli import options as opt
+from simulator.cli.output import checked_folder, console, emit, progress, say
+from simulator.cli.pictures import draw, is_picture
+from simulator.errors import UsageError
+
+
+class Format(StrEnum):
+    """How it prints."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def pareto(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE | MODEL...]", help="A table (.csv, .parquet: a sweep, or your own), or networks; none: the catalogue"
+        ),
+    ] = None,
+    hw: Annotated[
+        list[str] | None,
+        typer.Option("--hw", metavar="HW", help=f"{opt.HW_HELP}; repeatable", autocompletion=opt.complete_hardware),
+    ] = None,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option("--objective", metavar="COLUMN[:more]", help="latency, energy, memory, size, accuracy …; two or more"),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", metavar="P[,P…]", help="Of networks", autocompletion=opt.complete_precision)
+    ] = None,
+    task: Annotated[str, typer.Option("--task", help="Of the catalogue: imagenet, cifar10, vww, keywords, anomaly")] = "imagenet",
+    name: Annotated[str | None, typer.Option("--name", metavar="COLUMN", help="What points of a table are called")] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", metavar="X,Y…", help="Corner of the hypervolume in SI units; default: the worst")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=0, help="Points to show; 0 for all")] = 20,
+    format: Annotated[Format, typer.Option("--format", help="How to print")] = Format.TABLE,  # noqa: A002
+    output: opt.Output = None,
+) -> None:  # fmt: skip
+    """Find what no other beats: designs of a sweep, or networks on HW by latency, energy, memory and published accuracy."""
+    from simulator import studies
+    from simulator.report.front import show_front
+    from simulator.study.records import csv_of
+
+    if output is not None:
+        checked_folder(output)
+    table = _table(sources or [])
+    corner = _reference(reference)
+    if table is not None:
+        found = studies.pareto(table, objective or [], name=name, reference=corner)
+    else:
+        with progress() as tell:
+            found = studies.pareto_of_networks(
+                sources or [], hw or [], objective or ["latency", "accuracy"], precisions=_precisions(precision), task=task,
+                reference=corner, progress=tell,
+            )  # fmt: skip
+    if output is not None and is_picture(output):
+        from simulator.report import pictures
+
+        draw(lambda: pictures.of_front(found), output)
+    elif output is not None:
+        emit(csv_of(found.rows()), output)
+        say(f"wrote {output}")
+    if format is Format.TABLE:
+        show_front(found, console(), top)
+    else:
+        emit(json.dumps(found.to_dict(), allow_nan=False) if format is Format.JSON else csv_of(found.rows()), None)
+
+
+def _table(sources: list[str]) -> Path | None:
+    """The table among what is given; None where all are networks."""
+    tables = [text for text in sources if Path(text).suffix.lower() in (".csv", ".parquet")]
+    if not tables:
+        return None
+    if len(sources) > 1:
+        raise UsageError(f"{tables[0]} is a table: one alone, without networks beside it")
+    return Path(tables[0])
+
+
+def _reference(text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--reference {text}: write plain numbers with commas between them, one an objective") from None
+
+
+def _precisions(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
