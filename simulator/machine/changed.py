@@ -68,12 +68,10 @@ def with_values(spec: S, values: Sequence[tuple[str, str]]) -> S:
 
 def _read(spec: Strict, path: str, text: str) -> object:
     """What a text means under a path: for a figure, with where it comes from."""
-    if isinstance(_at(spec, path), tuple | dict | pydantic.BaseModel):
-        raise UsageError(f"{path} is a section{_nearest(spec, path)}")
-    factor = factor_of(text)
+    is_one, factor = is_figure(spec, path), factor_of(text)
     if factor is not None:
         return scaled(spec, path, factor)
-    return {"value": text, "kind": Provenance.ESTIMATED, "note": _NOTE} if is_figure(spec, path) else text
+    return {"value": text, "kind": Provenance.ESTIMATED, "note": _NOTE} if is_one else text
 
 
 def scaled(spec: Strict, path: str, factor: float) -> Figure:
@@ -105,8 +103,14 @@ def with_columns(spec: S, columns: Mapping[str, Any]) -> S:
 
 
 def is_figure(spec: Strict, path: str) -> bool:
-    """Whether a figure stands under a path, or may: what is left out is None."""
+    """Whether a figure stands under a path, or may: what is left out is None; False for words and switches.
+
+    Raises:
+        UsageError: no such path, or one of a whole section.
+    """
     here = _at(spec, path)
+    if isinstance(here, tuple | dict | pydantic.BaseModel):
+        raise UsageError(f"{path} is a section{_nearest(spec, path)}")
     return here is None or isinstance(here, Figure)
 
 

@@ -84,10 +84,15 @@ def axis_of(text: str, case: Case) -> Axis:
     file = file_of(case, name)
     if file is not None:
         axis = _figure_axis(name, values, *file)
-        return _one_by_one(axis) if _ONE_BY_ONE.fullmatch(name) else axis
+        return _one_by_one(axis) if is_one_by_one(name) else axis
     if ".." in values:
         return _number_axis(name, values)
     return Axis(name, _listed(name, values))
+
+
+def is_one_by_one(name: str) -> bool:
+    """Whether every value of a figure is a machine or a runtime of its own, and no column of them can be reckoned at once."""
+    return _ONE_BY_ONE.fullmatch(name) is not None
 
 
 def _listed(name: str, values: str) -> tuple[str, ...]:

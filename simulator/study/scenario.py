@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from simulator.errors import UsageError, did_you_mean
-from simulator.estimator import estimate
+from simulator.estimator import estimate, known_policy
 from simulator.machine.changed import is_figure, with_values
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec, Strict
 from simulator.model import Model
 from simulator.result.estimate import Estimate
 from simulator.transform.change import change_of, changes
+from simulator.transform.precision import precision_of
 
 Pairs = tuple[tuple[str, str], ...]
 SECTIONS: Final = ("engines", "memories", "power", "overheads", "process")  # of a hardware file, that a path may start with
@@ -87,6 +88,7 @@ def with_setting(scenario: Scenario, name: str, value: str, sources: Sources) ->
     Raises:
         UsageError: nothing is called so; what is close, or all there is.
     """
+    _check(scenario, name, value, sources)
     if name.partition(".")[0] in SECTIONS:
         return replace(scenario, hardware_values=(*scenario.hardware_values, (name, value)))
     if name.startswith(_RUNTIME):
@@ -103,6 +105,18 @@ def with_setting(scenario: Scenario, name: str, value: str, sources: Sources) ->
         return replace(scenario, changes=(*scenario.changes, (name, value)))
     known = [*names_of(scenario, sources), *(path for path, _ in sources.hardware(scenario.hardware).figures())]
     raise UsageError(f"nothing is called '{name}'{did_you_mean(name, known)} (known: {', '.join(names_of(scenario, sources))})")
+
+
+def _check(scenario: Scenario, name: str, value: str, sources: Sources) -> None:
+    """Refuse what is misspelt, before anything is read: a path that the machine has not, a word that is none of a list."""
+    if name.partition(".")[0] in SECTIONS:
+        is_figure(sources.hardware(scenario.hardware), name)
+    elif name == "precision":
+        precision_of(value)
+    elif name == "overlap":
+        known_policy(value)
+    elif name == "runtime":
+        sources.runtime(value)
 
 
 def with_settings(scenario: Scenario, settings: Iterable[str], sources: Sources) -> Scenario:

@@ -9,7 +9,7 @@ import numpy as np
 from simulator.errors import SimulatorError
 from simulator.machine.changed import scaled, with_value
 from simulator.result.estimate import Estimate
-from simulator.study.axes import Axis
+from simulator.study.axes import Axis, is_one_by_one
 from simulator.study.scenario import Case, Scenario, Sources, case_of, file_of
 from simulator.study.solve import spread
 from simulator.study.variant import Array, Variant, variant_of
@@ -77,6 +77,9 @@ def sensitivity(scenario: Scenario, sources: Sources, *, names: Sequence[str] = 
     wanted = tuple(names) or _figures(case, runtime=runtime)
     effects, without, unread = [], [], []
     for name in wanted:
+        if is_one_by_one(name):
+            unread.append((name, "it decides which numbers there are, beside being one; sim sweep varies it"))
+            continue
         try:
             effect = _effect(name, case, variant)
         except SimulatorError as error:

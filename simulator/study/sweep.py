@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import SimulatorError, UsageError
-from simulator.estimator import known_policy
 from simulator.study.axes import Axis, axis_of, value_text
 from simulator.study.formula import Formula, formula_of
 from simulator.study.recipe import Study
 from simulator.study.scenario import Scenario, Sources, case_of, with_setting, with_settings
 from simulator.study.space import BLOCK, Space
 from simulator.study.variant import Variant, variant_of
-from simulator.transform.precision import precision_of
 
 Columns = dict[str, NDArray[Any]]
 Places = Sequence[NDArray[Any]]
@@ -86,11 +84,8 @@ class Sweep:
             known.append(name)
         for formula in self._where:
             formula.check(known)
-        tests = {"precision": precision_of, "overlap": known_policy, "runtime": self._sources.runtime}
-        tests["hardware"] = self._sources.hardware
-        for axis in self.axes:
-            for text in axis.texts:
-                tests.get(axis.name, str)(text)
+        for reference in self.study.hardware:
+            self._sources.hardware(reference)
 
     @property
     def blocks(self) -> int:
@@ -198,8 +193,8 @@ def _varied(scenario: Scenario, study: Study, sources: Sources) -> list[Axis]:
     case = case_of(scenario, sources)
     axes = [axis_of(text, case) for text in study.vary]
     for axis in axes:
-        if axis.numbers is None:
-            with_setting(scenario, axis.name, axis.texts[0], sources)  # is anything called so?
+        for text in axis.texts:
+            with_setting(scenario, axis.name, text, sources)  # is anything called so, and is it such a value?
     return axes
 
 

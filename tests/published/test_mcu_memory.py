@@ -68,7 +68,7 @@ def test_code_decides_what_fits() -> None:
     assert (of[1].code_bytes, of[1].needs_bytes) == (0, known.work.footprint.weight_bytes)
     tight = replace(of[0], capacity_bytes=of[0].needs_bytes - 1)
     assert not tight.fits
-    assert replace(tight, needs_bytes=tight.needs_bytes - tight.code_bytes).fits
+    assert replace(tight, code_bytes=0.0).fits
     assert known.to_dict()["totals"]["memory"]["flash"]["code_bytes"] == round(of[0].code_bytes)
 
 
