@@ -1,7 +1,7 @@
 """One run: WorkTable × Machine × Runtime × policy → Estimate."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -208,10 +208,13 @@ def estimate(
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether every memory holds what it must, and what bounds the network, as a place in `BOUNDS`; shape (...)."""
+    """Whether every memory holds what it must, what bounds the network, as a place in `BOUNDS`, and bytes across the outermost
+    memory or link; shape (...).
+    """
 
     fits: NDArray[np.bool_]
     bound: NDArray[np.intp]
+    traffic_bytes: Array
 
 
 @dataclass(frozen=True)
@@ -242,7 +245,7 @@ def totals(
     return Totals(
         _joined((one.latency_s, count) for count, one in found),
         _joined(energy) if energy else None,
-        Verdict(_joined((v.fits, n) for v, n in verdicts), _joined((v.bound, n) for v, n in verdicts)) if verdicts else None,
+        Verdict(*(_joined((getattr(v, f.name), n) for v, n in verdicts) for f in fields(Verdict))) if verdicts else None,
     )
 
 
@@ -278,7 +281,14 @@ def _verdict(cost: CostTable, kernel_s: Array, parts: tuple[Part, ...], beside: 
     compute_s, memory_s = cost.total(kernel_s * by_compute), cost.total(kernel_s * by_memory)
     rest_s = cost.total(kernel_s * ~(by_compute | by_memory))
     bound = np.where((compute_s >= memory_s) & (compute_s >= rest_s), 0, np.where(memory_s >= rest_s, 1, 2))
-    return Verdict(fits_at(((part.machine, part.work.footprint) for part in parts), beside), bound)
+    fits = fits_at(((part.machine, part.work.footprint) for part in parts), beside)
+    return Verdict(fits, bound, cost.total(outermost_bytes(cost)))
+
+
+def outermost_bytes(cost: CostTable) -> Array:
+    """Bytes of every kernel across the outermost memory, or link, that it uses: what leaves the chip, where something does."""
+    level = next((memory.id for memory in reversed(cost.machine.memories) if memory.id in cost.moved), None)
+    return np.zeros(()) if level is None else np.asarray(cost.bytes_by_level[level])
 
 
 def _total_j(cost: CostTable, machine: Machine, latency_s: Array) -> Array | None:

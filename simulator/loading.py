@@ -17,7 +17,7 @@ from simulator.resolve.resolver import resolve
 from simulator.transform.resolution import shapes_at
 
 if TYPE_CHECKING:
-    from simulator.study.scenario import Loading
+    from simulator.study.scenario import Loading, Scenario
 
 
 def load_model(
@@ -109,6 +109,17 @@ class Files:
         from simulator.zoo.recipe import find_recipe
 
         return tuple(find_recipe(reference.partition(":")[0].strip()).parameters)
+
+    def accuracy(self, scenario: "Scenario") -> float | None:
+        """The published accuracy of a catalogue network, in its precision; None for files, objects and what nobody published."""
+        reference = scenario.model
+        if reference in self.models or is_file(reference):
+            return None
+        from simulator import zoo
+
+        named = with_parameters(reference, dict(scenario.loading.parameters)) if scenario.loading.parameters else reference
+        found = zoo.accuracy_of(named, scenario.precision)
+        return None if found is None else found.value
 
     def hardware(self, reference: str) -> HardwareSpec:
         """A machine."""

@@ -3,7 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,16 @@ class Axis:
         return f"{self.name}_{'cycles' if self.per_cycle and self.dimension == 'seconds' else unit_word(self.dimension)}" + (
             "_per_cycle" if self.per_cycle and self.dimension != "seconds" else ""
         )
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """The texts as a column has them: whole numbers or numbers where all are such, words otherwise."""
+        for kind in (int, float):
+            try:
+                return np.array([kind(text) for text in self.texts])
+            except (ValueError, OverflowError):
+                continue
+        return np.array(self.texts, object)
 
     def __len__(self) -> int:
         return len(self.texts) if self.numbers is None else len(self.numbers)

@@ -44,6 +44,9 @@ class Sources(Protocol):
     def parameters(self, reference: str) -> tuple[str, ...]:
         """Names of the parameters that the recipe of a catalogue network has; none for files."""
 
+    def accuracy(self, scenario: "Scenario") -> float | None:
+        """The published accuracy of a catalogue network as it is, in its precision; None where there is none."""
+
     def hardware(self, reference: str) -> HardwareSpec:
         """A machine by file or catalogue name, with its mode behind a colon."""
 

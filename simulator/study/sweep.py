@@ -24,7 +24,8 @@ _KEPT_VARIANTS: Final = 256
 # short names of the results in formulas, and their columns
 RESULTS: Final[Mapping[str, str]] = {
     "latency": "latency_s", "energy": "energy_j", "throughput": "throughput_per_s", "power": "power_w",
-    "memory": "peak_activation_bytes", "size": "weight_bytes", "bound": "bound", "fits": "fits",
+    "memory": "peak_activation_bytes", "size": "weight_bytes", "traffic": "traffic_bytes", "accuracy": "accuracy",
+    "bound": "bound", "fits": "fits",
 }  # fmt: skip
 
 
@@ -69,6 +70,7 @@ class Sweep:
         self._derive = tuple(_derived(text) for text in study.derive)
         self._choices = tuple(place for place, axis in enumerate(self.axes) if axis.numbers is None)
         self._figures = tuple(place for place, axis in enumerate(self.axes) if axis.numbers is not None)
+        self._labels = {place: self.axes[place].labels for place in self._choices}
         self._variant = lru_cache(maxsize=_KEPT_VARIANTS)(self._variant_of)
         self.columns = (*(axis.key for axis in self.axes), *RESULTS.values(), *(name for name, _ in self._derive))
         self._check()
@@ -103,12 +105,14 @@ class Sweep:
             scenario = with_setting(scenario, name, text, self._sources)
         return scenario
 
-    def _variant_of(self, choices: tuple[int, ...]) -> tuple[Variant, tuple[Axis, ...]] | str:
-        """The network and machine of some places, and its own axes of figures; or why there is none."""
+    def _variant_of(self, choices: tuple[int, ...]) -> tuple[Variant, tuple[Axis, ...], float | None] | str:
+        """The network and machine of some places, its own axes of figures, and its published accuracy; or why there is none."""
         try:
-            variant = variant_of(case_of(self.scenario(choices), self._sources))
+            scenario = self.scenario(choices)
+            variant = variant_of(case_of(scenario, self._sources))
             texts = {text.partition("=")[0].strip(): text for text in self.study.vary}
-            return variant, tuple(_own(self.axes[place], texts, variant) for place in self._figures)
+            axes = tuple(_own(self.axes[place], texts, variant) for place in self._figures)
+            return variant, axes, None if scenario.changes else self._sources.accuracy(scenario)
         except SimulatorError as error:
             if all(len(self.axes[place]) == 1 for place in self._choices):
                 raise
@@ -143,19 +147,20 @@ class Sweep:
             yield tuple(int(i) for i in np.unravel_index(code, shape)), np.flatnonzero(codes == code)
 
     def _empty(self, count: int) -> Columns:
-        numbers = {axis.key for axis in self.axes if axis.numbers is not None} | set(RESULTS.values()) - {"bound", "fits"}
-        columns: Columns = {name: np.full(count, np.nan) if name in numbers else np.empty(count, object) for name in self.columns}
-        return {**columns, "fits": np.zeros(count, bool)}
+        columns: Columns = {name: np.full(count, np.nan) for name in self.columns}
+        columns.update({self.axes[place].key: np.empty(count, self._labels[place].dtype) for place in self._choices})
+        return {**columns, "bound": np.empty(count, object), "fits": np.zeros(count, bool)}
 
     def _fill(self, columns: Columns, rows: NDArray[np.intp], choices: tuple[int, ...], places: Places, tally: Tally) -> Any:
         """Write the rows of one network and machine; which of them have values."""
         for place, index in zip(self._choices, choices, strict=True):
-            columns[self.axes[place].key][rows] = self.axes[place].texts[index]
+            columns[self.axes[place].key][rows] = self._labels[place][index]
         found = self._variant(choices)
         if isinstance(found, str):
             tally.without[found] += len(rows)
             return False
-        variant, axes = found
+        variant, axes, accuracy = found
+        columns["accuracy"][rows] = np.nan if accuracy is None else accuracy
         figures = {axis.name: _numbers(axis, places[place][rows]) for axis, place in zip(axes, self._figures, strict=True)}
         for axis in axes:
             columns[axis.key][rows] = figures[axis.name]
@@ -232,7 +237,7 @@ def _taken(columns: Columns, rows: NDArray[np.bool_]) -> Columns:
 
 def scenario_of(sweep: Sweep, columns: Columns, row: int) -> Scenario:
     """The scenario of a row: its estimate has the results of the row."""
-    choices = [axis.texts.index(columns[axis.key][row]) for axis in sweep.axes if axis.numbers is None]
+    choices = [axis.labels.tolist().index(columns[axis.key][row]) for axis in sweep.axes if axis.numbers is None]
     scenario = sweep.scenario(choices)
     for axis in sweep.axes:
         if axis.numbers is not None:

@@ -45,6 +45,7 @@ class Variant:
             "latency_s": latency, "energy_j": energy, "throughput_per_s": self.batch / latency, "power_w": energy / latency,
             "peak_activation_bytes": np.full(count, float(self.prepared.occupancy.peak_bytes)),
             "weight_bytes": np.full(count, float(self.prepared.work.footprint.weight_bytes)),
+            "traffic_bytes": np.broadcast_to(found.verdict.traffic_bytes, count),
             "bound": _BOUNDS[np.broadcast_to(found.verdict.bound, count)], "fits": np.broadcast_to(found.verdict.fits, count),
         }  # fmt: skip
         return columns, faults
