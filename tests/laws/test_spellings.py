@@ -151,6 +151,10 @@ PAIRS: dict[str, tuple[Nodes, Nodes]] = {
         [node("Add", "x x", "s"), node("LayerNormalization", "s gain shift", "y")],
     ),
     "pad": ([node("Pad", "x pads", "s"), conv("s", "y", pads=[0, 0, 0, 0])], [conv(target="y")]),
+    "generated_pad": (
+        [RELU, node("Mul", "r one", "s"), node("Pad", "s pads", "y")],
+        [RELU, node("Pad", "r pads", "y")],
+    ),
     "pool": (
         [conv(), node("Slice", "c i0 i8 i1", "s"), node("MaxPool", "s", "y", kernel_shape=[2, 2], strides=[2, 2])],
         [conv(), node("MaxPool", "c", "y", kernel_shape=[2, 2], strides=[2, 2])],

@@ -109,6 +109,25 @@ def test_tensor_cores_convert_channels_first() -> None:
         assert copies(eager(graph, layout)) == []
 
 
+@pytest.mark.parametrize(
+    ("size", "window", "attrs", "converts"),
+    [
+        (8, 1, {}, False),  # rows of 64 elements of 2 bytes
+        (6, 1, {}, True),  # 72 bytes: loads of 16 do not fit
+        (8, 3, {"pads": [1, 1, 1, 1]}, True),
+        (8, 1, {"strides": [2, 2]}, True),
+        (8, 1, {"pads": [1, 1, 1, 1]}, True),
+    ],
+)
+def test_a_convolution_that_is_a_product_as_it_lies_converts_nothing(
+    size: int, window: int, attrs: dict[str, list[int]], converts: bool
+) -> None:
+    inputs, weights = [value("x", 1, 8, size, size, dtype=FLOAT16)], [weight("w", 16, 8, window, window, dtype=FLOAT16)]
+    graph = resolved(model([node("Conv", "x w", "c", **attrs), node("Relu", "c", "y")], inputs, ["y"], weights))
+    assert [name for name, _ in copies(eager(graph, FIRST))] == (["x", "c/channels_last"] if converts else [])
+    assert copies(eager(graph, LAST)) == []
+
+
 def test_a_shuffle_of_channels_copies() -> None:
     """ShuffleNet's reshape → transpose → reshape; the first one is a view."""
     nodes = [
