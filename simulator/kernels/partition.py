@@ -28,6 +28,7 @@ from simulator.ops.registry import Input, find_rule
 from simulator.ops.work import MAC_KINDS, Kind, Work
 
 _FEW_PARTS = 8  # of a concatenation that a code generator inlines (Inductor's max_pointwise_cat_inputs)
+_UNROLLED = 8  # elements from which on a reduction is a loop (Inductor's unroll_reductions_threshold)
 _MANY = 200  # kernels looked at before a join is refused: what waits so long may as well wait apart
 _WIDTH = ("int4", "int8", "fp8", "int16", "fp16", "bf16", "fp32", "fp64")
 
@@ -45,12 +46,7 @@ class Partitioner:
         self.apart = [None if is_rounding(op) else frozenset(names) for op, names in zip(graph.ops, apart, strict=bool(apart))]
         idioms = find_idioms(graph, self.kinds, fusion)
         self._merges = "merge" in fusion
-        if "concat" in fusion:
-            small = [_is_small_concat(op) and kind is Kind.COPY for op, kind in zip(graph.ops, self.kinds, strict=True)]
-            self.kinds = [Kind.POINTWISE if few else kind for few, kind in zip(small, self.kinds, strict=True)]
-        if "generated_pad" in fusion:
-            pads = [pads_with_a_constant(op) and kind is Kind.COPY for op, kind in zip(graph.ops, self.kinds, strict=True)]
-            self.kinds = [Kind.POINTWISE if pad else kind for pad, kind in zip(pads, self.kinds, strict=True)]
+        self._generate(fusion)
         self.idioms = {i: idiom for i, idiom in idioms.items() if self._on_one_engine(idiom.ops)}
         for index, found in self.idioms.items():
             if found.kind is Kind.NORM and self.kinds[index] is Kind.POOL:
@@ -78,6 +74,17 @@ class Partitioner:
             decided = Recomputation(self, written, wide="wide_norms" in fusion)
             self.widened = decided.widened
             self.again, self.unstored = decided.again, {spec.name for spec in written} - decided.stored
+
+    def _generate(self, fusion: Sequence[str]) -> None:
+        """Make element-wise operators of what a code generator writes as such."""
+        for index, (op, kind) in enumerate(zip(self.graph.ops, self.kinds, strict=True)):
+            inlined = kind is Kind.COPY and (
+                ("concat" in fusion and _is_small_concat(op)) or ("generated_pad" in fusion and pads_with_a_constant(op))
+            )
+            unrolled = kind is Kind.REDUCTION and "unrolled_reductions" in fusion and _reduces_few(self.graph, op)
+            normed = op.op_type == "BatchNormalization" and "concat" in fusion
+            if inlined or unrolled or normed:
+                self.kinds[index] = Kind.POINTWISE
 
     # ---- what rules ask ------------------------------------------------------------------------------------------
 
@@ -320,8 +327,24 @@ class Partitioner:
 
 
 # all that any runtime fuses: what the bound is reckoned with
-EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views", "views", "free_casts", "merge", "recompute", "append")
+EVERY_FUSION: Final = (
+    *FUSION_RULES,
+    *IDIOMS,
+    "strided_views",
+    "views",
+    "free_casts",
+    "merge",
+    "recompute",
+    "append",
+    "unrolled_reductions",
+)
 COSTLY: Final = ("wide_norms",)  # what some runtimes do that moves more bytes, and so is no part of the bound
+
+
+def _reduces_few(graph: Graph, op: Op) -> bool:
+    """Whether each result is made of so few elements that a code generator writes out every one of them."""
+    read, made = (graph.tensors[name].elements for name in (op.inputs[0], op.outputs[0]))
+    return read < _UNROLLED * made
 
 
 def _is_small_concat(op: Op) -> bool:

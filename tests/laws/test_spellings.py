@@ -249,6 +249,10 @@ OTHERS: dict[str, tuple[Nodes, Nodes]] = {
             node("ReduceMean", "t i1", "q"), node("Mul", "p q", "y"),
         ],
     ),
+    "unrolled_reductions": (
+        [node("Mul", "x one", "s"), node("Slice", "s i0 i4 i1", "r"), node("ReduceSum", "r i1", "y", keepdims=1)],
+        [node("Slice", "x i0 i4 i1", "r"), node("ReduceSum", "r i1", "y", keepdims=1)],
+    ),
     "merge": (
         [RELU, node("Sqrt", "x", "s"), node("Mul", "s one", "t"), node("Add", "r t", "y")],
         [RELU, node("Sqrt", "x", "s"), node("Add", "r s", "y")],
