@@ -17,18 +17,17 @@ from simulator.errors import HardwareError, did_you_mean
 from simulator.graph.graph import Graph
 from simulator.graph.state import is_append
 from simulator.graph.types import Op, Role, TensorSpec
+from simulator.kernels.generated import generated_kinds
 from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
 from simulator.kernels.operators import kind_of, rate_of, work_of
 from simulator.kernels.recompute import Recomputation
-from simulator.kernels.rules import ELEMENTWISE, FUSION_RULES, GENERATED, pads_with_a_constant
+from simulator.kernels.rules import ELEMENTWISE, FUSION_RULES, GENERATED
 from simulator.kernels.support import is_rounding
 from simulator.kernels.types import Kernel
 from simulator.kernels.views import DEQUANTIZE, Views
 from simulator.ops.registry import Input, find_rule
 from simulator.ops.work import MAC_KINDS, Kind, Work
 
-_FEW_PARTS = 8  # of a concatenation that a code generator inlines (Inductor's max_pointwise_cat_inputs)
-_UNROLLED = 8  # elements from which on a reduction is a loop (Inductor's unroll_reductions_threshold)
 _MANY = 200  # kernels looked at before a join is refused: what waits so long may as well wait apart
 _WIDTH = ("int4", "int8", "fp8", "int16", "fp16", "bf16", "fp32", "fp64")
 
@@ -40,13 +39,13 @@ class Partitioner:
         """`apart`: for each operator the engines that do not run it. Only those with the same ones become one kernel."""
         self.graph = graph
         self.works = works
-        self.kinds = [kind_of(op, work) for op, work in zip(graph.ops, works, strict=True)]
+        own = [kind_of(op, work) for op, work in zip(graph.ops, works, strict=True)]
         check_fusion(fusion)
         self.rules = [FUSION_RULES[name] for name in fusion if name in FUSION_RULES]
         self.apart = [None if is_rounding(op) else frozenset(names) for op, names in zip(graph.ops, apart, strict=bool(apart))]
-        idioms = find_idioms(graph, self.kinds, fusion)
+        idioms = find_idioms(graph, own, fusion)
+        self.kinds = generated_kinds(graph, own, fusion)
         self._merges = "merge" in fusion
-        self._generate(fusion)
         self.idioms = {i: idiom for i, idiom in idioms.items() if self._on_one_engine(idiom.ops)}
         for index, found in self.idioms.items():
             if found.kind is Kind.NORM and self.kinds[index] is Kind.POOL:
@@ -74,17 +73,6 @@ class Partitioner:
             decided = Recomputation(self, written, wide="wide_norms" in fusion)
             self.widened = decided.widened
             self.again, self.unstored = decided.again, {spec.name for spec in written} - decided.stored
-
-    def _generate(self, fusion: Sequence[str]) -> None:
-        """Make element-wise operators of what a code generator writes as such."""
-        for index, (op, kind) in enumerate(zip(self.graph.ops, self.kinds, strict=True)):
-            inlined = kind is Kind.COPY and (
-                ("concat" in fusion and _is_small_concat(op)) or ("generated_pad" in fusion and pads_with_a_constant(op))
-            )
-            unrolled = kind is Kind.REDUCTION and "unrolled_reductions" in fusion and _reduces_few(self.graph, op)
-            normed = op.op_type == "BatchNormalization" and "concat" in fusion
-            if inlined or unrolled or normed:
-                self.kinds[index] = Kind.POINTWISE
 
     # ---- what rules ask ------------------------------------------------------------------------------------------
 
@@ -339,16 +327,6 @@ EVERY_FUSION: Final = (
     "unrolled_reductions",
 )
 COSTLY: Final = ("wide_norms",)  # what some runtimes do that moves more bytes, and so is no part of the bound
-
-
-def _reduces_few(graph: Graph, op: Op) -> bool:
-    """Whether each result is made of so few elements that a code generator writes out every one of them."""
-    read, made = (graph.tensors[name].elements for name in (op.inputs[0], op.outputs[0]))
-    return read < _UNROLLED * made
-
-
-def _is_small_concat(op: Op) -> bool:
-    return op.op_type == "Concat" and len(op.inputs) <= _FEW_PARTS
 
 
 def check_fusion(names: Sequence[str]) -> None:
