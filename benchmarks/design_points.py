@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 import simulator as sim
-from simulator.estimator import estimate, prepared_for, totals
+from simulator.estimator import estimate, totals
 from simulator.io.hardware_reader import load_runtime
 from simulator.machine.params import Machine, machine_of
+from simulator.preparation import prepared_for
 
 _CASES = (("resnet50", "a100_sxm_80", "fp16"), ("resnet50", "xeon_8480p", None), ("bert_base", "a100_sxm_80", "fp16"))
 

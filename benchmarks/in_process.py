@@ -12,8 +12,8 @@ from itertools import cycle
 from pathlib import Path
 
 import simulator as sim
-from simulator.estimator import prepare
 from simulator.io.hardware_reader import load_runtime
+from simulator.preparation import prepare
 
 _MACHINES = ("a100_sxm_80", "h100_sxm")
 

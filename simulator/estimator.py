@@ -1,8 +1,7 @@
 """One run: WorkTable × Machine × Runtime × policy → Estimate."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,33 +16,25 @@ from simulator.cost.parts import Part, parts_of
 from simulator.cost.table import CostTable, Traffic, cost_table, traffic_of
 from simulator.cost.transfer import Crossings, crossings
 from simulator.errors import UsageError, did_you_mean
-from simulator.graph.graph import Graph
-from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
-from simulator.kernels.operators import kind_of, rate_of, work_of
-from simulator.kernels.partition import EVERY_FUSION, partition
-from simulator.kernels.support import Supported, kernel_refusals, op_refusals
-from simulator.kernels.types import Kernel
+from simulator.kernels.partition import EVERY_FUSION
 from simulator.machine.figures import Number
 from simulator.machine.geometry import BlockNpu
 from simulator.machine.params import SPECIAL_SHARE, Machine, machine_of, require_rate
 from simulator.machine.points import lots_of, reuse_freed_memory
-from simulator.machine.runtime import InPlace, RuntimeSpec
+from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
-from simulator.ops.work import MAC_KINDS, Kind
+from simulator.preparation import prepare, prepared_for, supported_by
 from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prepared
 from simulator.schedule.branches import Branches, branches_of
 from simulator.schedule.code import code_bytes, code_home, with_code
-from simulator.schedule.conventions import occupancy_in_place
 from simulator.schedule.memory import fit, fits_at, together
 from simulator.schedule.overlap import IN_ORDER, POLICIES, Terms
 from simulator.schedule.placement import Placement, engine_sets, fallback_notes, place, placements
-from simulator.transform.added import with_added
-from simulator.transform.precision import AUTOCAST, Precision, precision_of, precisions_of, with_precision
-from simulator.transform.weights import multiplied
+from simulator.transform.precision import precision_of
 from simulator.units import format_si
-from simulator.workload import WorkTable, footprint, work_table
+from simulator.workload import WorkTable
 
 Array = NDArray[np.float64]
 _LOT_ENTRIES = 2**17  # design points times kernels of one array: 1 MiB
@@ -69,99 +60,6 @@ class Setting:
     def cost(self, traffic: Traffic | None = None) -> CostTable:
         """Cost of every kernel; `traffic` in the place of what the kernels cause."""
         return cost_table(self.prepared.work, self.machine, self.limits, self.placement, self.parts, self.crossed, traffic)
-
-
-@lru_cache(maxsize=64)
-def prepare(
-    model: Model,
-    precision: str | None,
-    fusion: tuple[str, ...],
-    supported: Supported = (),
-    adds: tuple[str, ...] = (),
-    layout: str = "channels_first",
-    in_place: InPlace = InPlace(),  # noqa: B008  frozen
-    *,
-    once: bool = False,
-) -> Prepared:
-    """Kernels and work of a model; kept, since the same model is often held against several machines.
-
-    `supported` is what those engines run that do not run everything, `adds` what the runtime runs beside the file, `layout`
-    how its images lie, `in_place` what is written over its input; `once` counts what kernels compute again at home only.
-    """
-    graph = _in_precision(with_added(model.graph, adds), precision, fusion, casts="casts" in adds)
-    graph = _with_copies(graph, fusion, layout) if "copies" in adds else graph
-    refused = op_refusals(graph, supported)
-    kernels, works = partition(graph, fusion, refused)
-    kernels = tuple(replace(k, recomputed=()) for k in kernels) if once else kernels
-    live = occupancy_in_place(graph, kernels, in_place)
-    work = work_table(graph, kernels, works, footprint(graph, kernels, live.peak_bytes))
-    if precision:
-        work = _with_math(work, graph, kernels, precision)
-    if supported:
-        work = replace(work, refused=kernel_refusals(kernels, work.rates, refused, supported))
-    return Prepared(graph, kernels, work, live)
-
-
-def _in_precision(graph: Graph, precision: str | None, fusion: tuple[str, ...], *, casts: bool) -> Graph:
-    """The graph in a precision; mixed precision by casts where the runtime has them."""
-    half = AUTOCAST.get(precision or "") if casts else None
-    if half is None:
-        return with_precision(graph, precision) if precision else graph
-    from simulator.transform.autocast import autocast
-
-    return autocast(graph, half, {i: idiom.kind for i, idiom in _framework_operators(graph, fusion)[1].items()})
-
-
-def _with_copies(graph: Graph, fusion: tuple[str, ...], layout: str) -> Graph:
-    """The graph with the copies into other orders of dimensions."""
-    kinds, idioms = _framework_operators(graph, fusion)
-    from simulator.transform.layout import with_copies
-
-    return with_copies(graph, kinds, {i: idiom.kind for i, idiom in idioms.items()}, channels_last=layout == "channels_last")
-
-
-def _functions(fusion: tuple[str, ...]) -> list[str]:
-    """Idioms that are one function of a framework with these fusion rules."""
-    own = {"normalization", "activation_function", *fusion, *(("attention_of_any_rank",) if "attention" in fusion else ())}
-    return [name for name in IDIOMS if name in own]
-
-
-def _framework_operators(graph: Graph, fusion: tuple[str, ...]) -> tuple[list[Kind], Mapping[int, Idiom]]:
-    """Class of every operator, and what of them a framework has as one; attention, of any rank, where it has a function for it.
-
-    Inside of a function nothing is cast, be it one kernel or, for want of one, several.
-    """
-    kinds = [kind_of(op, work_of(graph, op)) for op in graph.ops]
-    return kinds, find_idioms(graph, kinds, _functions(fusion))
-
-
-def prepared_for(
-    model: Model, runtime: RuntimeSpec, precision: str | None = None, supported: Supported = (), *, once: bool = False
-) -> Prepared:
-    """Kernels and work of a model as a runtime has them; `once`: see `prepare`."""
-    return prepare(model, precision, runtime.fusion, supported, runtime.adds, runtime.layout, runtime.in_place, once=once)
-
-
-def _with_math(work: WorkTable, graph: Graph, kernels: Sequence[Kernel], precision: str) -> WorkTable:
-    """The table with the rates of products that their tensors do not tell: tf32, and where precisions are mixed by name, those
-    of products whose weights have their operator's type, whatever type the operator before wrote.
-    """
-    math = precision_of(precision).math
-    if "," in precision:
-        own = precisions_of(graph, precision)
-        rates = tuple(_own_rate(graph, k, own[k.main], rate) for k, rate in zip(kernels, work.rates, strict=True))
-    elif math is None:
-        return work
-    else:
-        rates = tuple(math if rate == "fp32" and macs else rate for rate, macs in zip(work.rates, work.macs, strict=True))
-    return replace(work, rates=rates)
-
-
-def _own_rate(graph: Graph, kernel: Kernel, own: Precision, rate: str) -> str:
-    weights = [graph.tensors[w.name] for w in multiplied(graph, graph.ops[kernel.main])]
-    if weights and all(w.dtype is own.weight for w in weights):
-        rate = rate_of(own.activation)
-    return own.math if own.math and rate == "fp32" and kernel.kind in MAC_KINDS else rate
 
 
 def estimate(
@@ -343,11 +241,6 @@ def known_policy(overlap: str | None) -> str:
     if policy not in POLICIES:
         raise UsageError(f"no overlap policy '{policy}'{did_you_mean(policy, POLICIES)} (known: {', '.join(POLICIES)})")
     return policy
-
-
-def supported_by(hardware: HardwareSpec, usable: Container[str]) -> Supported:
-    """What those engines run, of the ones in use, that do not run everything."""
-    return tuple((e.id, e.supports) for e in hardware.engines if e.supports is not None and e.id in usable)
 
 
 def _parts(prepared: Prepared, machine: Machine, placement: Placement) -> tuple[Part, ...]:

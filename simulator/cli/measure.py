@@ -139,9 +139,9 @@ def _estimated(network: "Model", hw: str | None) -> "Estimate | None":
 
 def _beside(network: "Model", profile: "RunProfile", est: "Estimate | None") -> "Beside":
     """Our kernels beside the operators of a profile: those of the prediction, or as ONNX Runtime is taken to cut the network."""
-    from simulator.estimator import prepared_for
     from simulator.fidelity.matching import match
     from simulator.io.hardware_reader import load_runtime
+    from simulator.preparation import prepared_for
     from simulator.report.measured import Beside
 
     prepared = est.prepared if est else prepared_for(network, load_runtime("onnxruntime"))

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 from simulator.cost.limits import limits_of
-from simulator.estimator import prepared_for, supported_by
 from simulator.machine.params import Machine, machine_of, require_rate
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
+from simulator.preparation import prepared_for, supported_by
 from simulator.result.prediction import Prepared
 from simulator.transform.precision import precision_of
 

@@ -13,10 +13,12 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
+from simulator.dtypes import FLOAT32
 from simulator.errors import HardwareError, did_you_mean
 from simulator.graph.graph import Graph
 from simulator.graph.state import is_append
 from simulator.graph.types import Op, Role, TensorSpec
+from simulator.kernels.generated import generated_kinds
 from simulator.kernels.idioms import IDIOMS, Idiom, find_idioms
 from simulator.kernels.operators import kind_of, rate_of, work_of
 from simulator.kernels.recompute import Recomputation
@@ -27,7 +29,6 @@ from simulator.kernels.views import DEQUANTIZE, Views
 from simulator.ops.registry import Input, find_rule
 from simulator.ops.work import MAC_KINDS, Kind, Work
 
-_FEW_PARTS = 8  # of a concatenation that a code generator inlines (Inductor's max_pointwise_cat_inputs)
 _MANY = 200  # kernels looked at before a join is refused: what waits so long may as well wait apart
 _WIDTH = ("int4", "int8", "fp8", "int16", "fp16", "bf16", "fp32", "fp64")
 
@@ -39,15 +40,13 @@ class Partitioner:
         """`apart`: for each operator the engines that do not run it. Only those with the same ones become one kernel."""
         self.graph = graph
         self.works = works
-        self.kinds = [kind_of(op, work) for op, work in zip(graph.ops, works, strict=True)]
+        own = [kind_of(op, work) for op, work in zip(graph.ops, works, strict=True)]
         check_fusion(fusion)
         self.rules = [FUSION_RULES[name] for name in fusion if name in FUSION_RULES]
         self.apart = [None if is_rounding(op) else frozenset(names) for op, names in zip(graph.ops, apart, strict=bool(apart))]
-        idioms = find_idioms(graph, self.kinds, fusion)
+        idioms = find_idioms(graph, own, fusion)
+        self.kinds = generated_kinds(graph, own, fusion)
         self._merges = "merge" in fusion
-        if "concat" in fusion:
-            small = [_is_small_concat(op) and kind is Kind.COPY for op, kind in zip(graph.ops, self.kinds, strict=True)]
-            self.kinds = [Kind.POINTWISE if few else kind for few, kind in zip(small, self.kinds, strict=True)]
         self.idioms = {i: idiom for i, idiom in idioms.items() if self._on_one_engine(idiom.ops)}
         for index, found in self.idioms.items():
             if found.kind is Kind.NORM and self.kinds[index] is Kind.POOL:
@@ -67,11 +66,13 @@ class Partitioner:
         self.grown = {op.outputs[0]: (op.inputs[0], op.inputs[1]) for op in growing}  # caches → what was kept, what is new
         self.again: dict[int, set[int]] = {}  # kernel → operators at home elsewhere that it computes again
         self.unstored: set[str] = set()  # what is computed again wherever it is read
+        self.widened: set[str] = set()  # tensors in 16 bit that are written in fp32
         for index in range(len(graph.ops)):
             self._place(index)
         if "recompute" in fusion:
             written = [spec for members in self.members for spec in _writes(self, members)]
-            decided = Recomputation(self, written)
+            decided = Recomputation(self, written, wide="wide_norms" in fusion)
+            self.widened = decided.widened
             self.again, self.unstored = decided.again, {spec.name for spec in written} - decided.stored
 
     # ---- what rules ask ------------------------------------------------------------------------------------------
@@ -206,6 +207,16 @@ class Partitioner:
         self.waits_for[kernel].discard(kernel)
         self._started = {idiom: kernel if home == gone else home for idiom, home in self._started.items()}
 
+    def move(self, ops: Collection[int], kernel: int) -> None:
+        """Give operators a home in another kernel; what they made becomes its own."""
+        for index in ops:
+            old = self.kernel_of(index)
+            self.home[index] = kernel
+            self.members[old].remove(index)
+            self.kind_sets[old] = {self.kinds[i] for i in self.members[old]}
+        self.members[kernel] = sorted((*self.members[kernel], *ops))
+        self.kind_sets[kernel] |= {self.kinds[i] for i in ops}
+
     def _kernel_for(self, index: int) -> int | None:
         """The kernel that `index` joins: that of its idiom, or the first that a rule names and that is safe."""
         idiom = self.idioms.get(index)
@@ -305,16 +316,23 @@ class Partitioner:
 
 
 # all that any runtime fuses: what the bound is reckoned with
-EVERY_FUSION: Final = (*FUSION_RULES, *IDIOMS, "strided_views", "views", "free_casts", "merge", "recompute", "append")
-
-
-def _is_small_concat(op: Op) -> bool:
-    return op.op_type == "Concat" and len(op.inputs) <= _FEW_PARTS
+EVERY_FUSION: Final = (
+    *FUSION_RULES,
+    *IDIOMS,
+    "strided_views",
+    "views",
+    "free_casts",
+    "merge",
+    "recompute",
+    "append",
+    "unrolled_reductions",
+)
+COSTLY: Final = ("wide_norms",)  # what some runtimes do that moves more bytes, and so is no part of the bound
 
 
 def check_fusion(names: Sequence[str]) -> None:
     """Refuse names that are neither fusion rules nor idioms."""
-    known = EVERY_FUSION
+    known = (*EVERY_FUSION, *COSTLY)
     for name in names:
         if name not in known:
             raise HardwareError(f"no fusion rule '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
@@ -364,7 +382,7 @@ def _reads(
                     read[name] = max(read.get(name, 0), math.ceil(elements * share))
             for scale in state.scales_of(name):
                 parts.setdefault(scale, {})[scale] = state.graph.tensors[scale].elements
-    specs = [_part(state.graph.tensors[root], sum(read.values())) for root, read in parts.items()]
+    specs = [_part(_stored(state, root), sum(read.values())) for root, read in parts.items()]
     return tuple(t for t in specs if t.role is not Role.WEIGHT), tuple(t for t in specs if t.role is Role.WEIGHT)
 
 
@@ -406,6 +424,12 @@ def _part(spec: TensorSpec, elements: int) -> TensorSpec:
     return spec if elements >= spec.elements else replace(spec, shape=(elements,))
 
 
+def _stored(state: Partitioner, name: str) -> TensorSpec:
+    """A tensor as it lies in memory."""
+    spec = state.graph.tensors[name]
+    return replace(spec, dtype=FLOAT32) if name in state.widened else spec
+
+
 def _is_read(state: Partitioner, index: int, position: int) -> bool:
     """Whether an input is data: not configuration, not the cache that is only made longer, and of a folded batch norm only
     the shift that becomes a bias.
@@ -420,16 +444,19 @@ def _is_read(state: Partitioner, index: int, position: int) -> bool:
 
 
 def _writes(state: Partitioner, members: list[int]) -> tuple[TensorSpec, ...]:
-    """Tensors that leave the kernel: read by other kernels, through views too, or outputs of the graph."""
+    """Tensors that leave the kernel: read by other kernels, through views too, or outputs of the graph, and the places of
+    maxima, which a max pool writes for nobody.
+    """
     inside = set(members)
     names = chain.from_iterable(state.graph.ops[i].outputs for i in members)
+    unread = {name for i in members if state.graph.ops[i].op_type == "MaxPool" for name in state.graph.ops[i].outputs[1:]}
     made = (name for name in names if name and name not in state.source and name not in state.unstored)
-    return tuple(_made(state, name) for name in made if not state.looks.readers(name) <= inside)
+    return tuple(_made(state, name) for name in made if name in unread or not state.looks.readers(name) <= inside)
 
 
 def _made(state: Partitioner, name: str) -> TensorSpec:
     """A tensor as far as it is written: of a cache that grew, what is new."""
-    spec = state.graph.tensors[name]
+    spec = _stored(state, name)
     return _part(spec, state.graph.tensors[state.grown[name][1]].elements) if name in state.grown else spec
 
 

@@ -6,13 +6,17 @@ list it as computed again. What a library reads, or the network's user, is alway
 
 Source: PyTorch, torch/_inductor/config.py, "control store vs recompute heuristic": realize_reads_threshold = 4,
 realize_opcount_threshold = 30; torch/_inductor/ir.py, StorageBox.should_realize_on_reuse.
+
+The same heuristic costs where a function uses its argument twice (x · sigmoid(x)): a batch norm of five tensors is then
+written before the function, as wide as it is computed, for the fp16 or bf16 between the two is left out; the function itself
+is cheap and computed again by each kernel that reads it. See `Recomputation._decide_before`.
 """
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from simulator.graph.types import Role, TensorSpec
-from simulator.kernels.rules import ELEMENTWISE, GENERATED
+from simulator.kernels.rules import ELEMENTWISE, GENERATED, USE_TWICE
 from simulator.kernels.views import OUTSIDE
 from simulator.ops.work import Kind
 
@@ -27,9 +31,11 @@ REDUCING: Final = frozenset({"GlobalAveragePool", "GlobalMaxPool", "ReduceMean",
 class Recomputation:
     """Which values are computed again, decided in the order of the graph. It changes the kernels of `state`."""
 
-    def __init__(self, state: "Partitioner", stored: Iterable[TensorSpec]) -> None:
-        """`stored` are the tensors that the kernels write."""
+    def __init__(self, state: "Partitioner", stored: Iterable[TensorSpec], *, wide: bool = False) -> None:
+        """`stored` are the tensors that the kernels write; `wide`: norms before functions of two uses are written in fp32."""
         self.state = state
+        self.wide = wide
+        self.widened: set[str] = set()  # tensors in 16 bit that are written in fp32
         self.stored = {spec.name for spec in stored}
         self.again: dict[int, set[int]] = {}  # kernel → operators that it computes again
         self.place = {kernel: place for place, kernel in enumerate(state.order())}
@@ -50,14 +56,61 @@ class Recomputation:
             return
         home = state.kernel_of(index)
         others = sorted({state.kernel_of(r) for r in readers} - {home}, key=self.place.__getitem__)
+        if not all(self._is_generated(k) and state.runs_beside(k, home) for k in others):
+            return
         recipe = self._recipe(index)
-        if recipe is None or not all(self._is_generated(k) and state.runs_beside(k, home) for k in others):
+        if recipe is None:
+            if self.wide and others and not any(r in state.members[home] for r in readers):
+                self._decide_before(index, home, others)
             return
         made = {n for i in state.members[home] for n in state.graph.ops[i].outputs}
         gone = made & self.stored == {name} and not any(r in state.members[home] for r in readers)
         if self._saves(name, recipe, home, others, gone=gone):
             self.stored.discard(name)
             self._compute_again(recipe, home, others, gone=gone)
+
+    def _decide_before(self, index: int, home: int, others: list[int]) -> None:
+        """Write a 16-bit norm in place of the function that uses it twice, and compute that in the kernels that read it.
+
+        The last of them becomes its home.
+        """
+        state, name = self.state, self.state.graph.ops[index].outputs[0]
+        found = self._behind_norm(index)
+        if found is None or state.graph.tensors[name].dtype.bits != 16:
+            return
+        norm, function = found
+        if not function <= set(state.members[home]):
+            return
+        self.stored.discard(name)
+        self.stored.add(norm)
+        self.widened.add(norm)
+        last = others[-1]
+        state.move(function, last)
+        for kernel in others:
+            self.again[kernel] = self.again.get(kernel, set()) | (function - set(state.members[kernel]))
+        for kernel in others:
+            state.waits_for[kernel] = self._needs(kernel)
+
+    def _behind_norm(self, index: int) -> tuple[str, frozenset[int]] | None:
+        """The batch norm that a cheap value is a function of, if it is used twice, and the operators behind it."""
+        state, graph = self.state, self.state.graph
+        ops, pending, uses, norms = {index}, [index], 0, set[str]()
+        while pending:
+            current = pending.pop()
+            twice = state.op(current).op_type in USE_TWICE
+            for name in state.data_of(current):
+                maker = graph.producer.get(name)
+                if graph.tensors[name].elements == 1:
+                    continue
+                if maker is None or name in self.stored or not self._is_cheap(maker):
+                    return None
+                if state.op(maker).op_type == "BatchNormalization":
+                    norms.add(name)
+                    uses += 2 if twice else 1
+                elif maker not in ops:
+                    ops.add(maker)
+                    pending.append(maker)
+        return (norms.pop(), frozenset(ops)) if len(norms) == 1 and uses > 1 else None
 
     def _is_generated(self, kernel: int) -> bool:
         """Whether a kernel is no call of a library: pools over the whole image are reductions like any other."""

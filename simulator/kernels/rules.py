@@ -54,6 +54,8 @@ _STAGED = ELEMENTWISE | {Kind.POOL}
 _FUNCTIONS = frozenset(
     {"Relu", "Clip", "LeakyRelu", "PRelu", "Elu", "Selu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Gelu", "Softplus"}
 )
+# functions that read their argument more than once
+USE_TWICE = frozenset({"HardSwish", "Gelu", "Mish", "Elu", "Selu", "Celu", "LeakyRelu", "PRelu"})
 # what a code generator writes itself; matrix products and pools stay calls of a library
 GENERATED = ELEMENTWISE | {Kind.NORM, Kind.SOFTMAX, Kind.REDUCTION}
 
@@ -181,6 +183,31 @@ def concat(partition: Partition, index: int) -> int | None:
     return None
 
 
+@fusion("generated_pad")
+def generated_pad(partition: Partition, index: int) -> int | None:
+    """Padding with a constant is generated code: it joins the element-wise kernel that alone makes its input.
+
+    Not where that is a function which uses its own argument twice: the argument is written then, and the function computed
+    as it is padded (Inductor's realize_reads_threshold).
+    """
+    if not pads_with_a_constant(partition.op(index)) or partition.kind(index) is not Kind.POINTWISE:
+        return None
+    feeds = partition.feeds_from(index)
+    if len(feeds) != 1 or not partition.is_only_reader(index, feeds[0]):
+        return None
+    if _uses_twice(partition, feeds[0]):
+        return None
+    kernel = partition.kernel_of(feeds[0])
+    return kernel if partition.kernel_kinds(kernel) <= GENERATED else None
+
+
+def _uses_twice(partition: Partition, index: int) -> bool:
+    """Whether an operator makes x · f(x), or is known to read its argument more than once."""
+    feeds = partition.feeds_from(index)
+    gated = partition.op(index).op_type == "Mul" and any(set(partition.feeds_from(f)) & set(feeds) for f in feeds)
+    return gated or partition.op(index).op_type in USE_TWICE
+
+
 @fusion("norm")
 def norm(partition: Partition, index: int) -> int | None:
     """A norm or softmax joins the element-wise kernel that makes its input (the residual addition before it)."""
@@ -203,15 +230,16 @@ def pad(partition: Partition, index: int) -> int | None:
         if len(feeds) != 1 or not partition.is_only_reader(before, feeds[0]):
             return None
         before = feeds[0]
-        if _pads_with_a_constant(partition.op(before)):
+        if pads_with_a_constant(partition.op(before)):
             kernel = partition.kernel_of(before)
-            return kernel if partition.kernel_kinds(kernel) <= {Kind.COPY, Kind.CAST} else None
+            return kernel if partition.kernel_kinds(kernel) <= {Kind.COPY, *ELEMENTWISE} else None
         if partition.op(before).op_type != "QuantizeLinear":
             return None
     return None
 
 
-def _pads_with_a_constant(op: Op) -> bool:
+def pads_with_a_constant(op: Op) -> bool:
+    """Whether it is a Pad that writes a constant around its input."""
     return op.op_type == "Pad" and op.attrs.get("mode", "constant") in ("constant", b"constant")
 
 

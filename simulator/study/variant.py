@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from simulator.cost.limits import limits_of
 from simulator.cost.table import BOUNDS
-from simulator.estimator import Totals, known_policy, prepared_for, supported_by, totals
+from simulator.estimator import Totals, known_policy, totals
 from simulator.fidelity.constants import in_columns
 from simulator.machine.changed import with_columns
 from simulator.machine.params import machine_of, require_rate
+from simulator.preparation import prepared_for, supported_by
 from simulator.result.prediction import Prepared
 from simulator.study.scenario import Case, file_of
 

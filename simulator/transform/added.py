@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Final
 
+from simulator.dtypes import INT64
 from simulator.graph.graph import Graph
 from simulator.graph.types import Op, Role, TensorSpec
 
@@ -100,6 +101,18 @@ def pad(graph: Graph, op: Op) -> tuple[tuple[Op, ...], Tensors] | None:
     )  # fmt: skip
     bare = replace(op, inputs=(padded.name, *op.inputs[1:]), attrs={**op.attrs, "pads": (0,) * len(given)})
     return (first, bare), {padded.name: padded}
+
+
+@addition("pool_indices")
+def pool_indices(graph: Graph, op: Op) -> tuple[tuple[Op, ...], Tensors] | None:
+    """A max pool writes the place of every maximum too, as int64, though nothing reads it: PyTorch's max_pool2d calls
+    max_pool2d_with_indices on GPUs, with or without gradients (aten/src/ATen/native/Pooling.cpp).
+    """
+    if op.op_type != "MaxPool" or op.domain or any(op.outputs[1:]):
+        return None
+    result = graph.tensors[op.outputs[0]]
+    places = replace(result, name=f"{op.name}/indices", dtype=INT64, role=Role.ACTIVATION)
+    return (replace(op, outputs=(result.name, places.name)),), {places.name: places}
 
 
 def _has_bias(graph: Graph, op: Op) -> bool:

@@ -7,8 +7,8 @@ import pytest
 from rich.cells import cell_len
 
 import simulator as api
-from simulator.estimator import prepare
 from simulator.io.hardware_reader import load_runtime
+from simulator.preparation import prepare
 from tests.cli.command import good, sim, strict
 
 MCU = ("--hw", "stm32h743", "--precision", "int8")

@@ -120,8 +120,8 @@ def test_sweep_writes_and_repeats(tmp_path: Path) -> None:
 def test_sweep_table_fits_the_terminal(width: int) -> None:
     done = good(
         "sweep", "resnet50", "--hw", "a100_sxm_80", "--hw", "h100_sxm", "--precision", "fp16", "--vary", "batch=1..64:x2",
-        "--vary", "memories.hbm.bandwidth=0.5x..4x:log:9", "--where", "energy<1J", "--derive", "edp=energy*latency", "--sort", "edp",
-        COLUMNS=str(width),
+        "--vary", "memories.hbm.bandwidth=0.5x..4x:log:9", "--where", "energy<1J",
+        "--derive", "edp=energy*latency", "--sort", "edp", COLUMNS=str(width),
     )  # fmt: skip
     assert all(cell_len(line) <= width for line in done.lines)
     assert "do not meet energy<1J" in done.out

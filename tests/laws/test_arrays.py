@@ -15,12 +15,13 @@ from simulator.cost.bound import bound_s
 from simulator.cost.limits import limits_of
 from simulator.cost.table import CostTable, cost_table
 from simulator.errors import PrecisionError
-from simulator.estimator import estimate, prepare, totals
+from simulator.estimator import estimate, totals
 from simulator.machine.geometry import BlockNpu, Geometry, OutputCycles, shape_of
 from simulator.machine.params import EngineParams, Machine, MemoryParams, machine_of
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
+from simulator.preparation import prepare
 from simulator.result.prediction import Prepared
 from simulator.schedule.overlap import POLICIES, Terms
 from simulator.schedule.placement import place

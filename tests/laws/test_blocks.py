@@ -17,7 +17,7 @@ from simulator.api import load_hardware, load_model
 from simulator.cost import blocks
 from simulator.cost.limits import limits_of
 from simulator.cost.table import cost_table
-from simulator.estimator import estimate, prepare, totals
+from simulator.estimator import estimate, totals
 from simulator.feature_maps import Form
 from simulator.io.hardware_reader import load_runtime
 from simulator.machine.geometry import BlockNpu
@@ -25,6 +25,7 @@ from simulator.machine.params import machine_of
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
+from simulator.preparation import prepare
 from simulator.schedule.overlap import POLICIES
 from simulator.schedule.placement import place
 from simulator.transform.change import change_of

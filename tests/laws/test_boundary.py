@@ -7,9 +7,10 @@ import pytest
 from support.graphs import loaded, model, node, value
 from support.machines import hardware, runtime
 
-from simulator.estimator import estimate, prepare, totals
+from simulator.estimator import estimate, totals
 from simulator.machine.params import machine_of
 from simulator.machine.spec import HardwareSpec, Memory
+from simulator.preparation import prepare
 from simulator.result.estimate import Estimate
 
 BYTES = 4 * 1000  # of every tensor

@@ -18,11 +18,12 @@ from simulator.cost.parts import parts_of
 from simulator.cost.table import cost_table
 from simulator.cost.transfer import crossings
 from simulator.errors import HardwareError
-from simulator.estimator import estimate, prepare
+from simulator.estimator import estimate
 from simulator.machine.params import machine_of
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec, Supports
 from simulator.model import Model
+from simulator.preparation import prepare
 from simulator.result.estimate import Estimate
 from simulator.schedule.placement import place
 

@@ -7,13 +7,13 @@ from support.machines import EVERYTHING
 from support.strategies import networks
 
 from simulator import api, zoo
-from simulator.estimator import prepare
 from simulator.graph.graph import Graph
 from simulator.kernels.operators import kind_of, work_of
 from simulator.kernels.partition import partition
 from simulator.kernels.types import Kernel
 from simulator.model import Model
 from simulator.ops.work import Kind
+from simulator.preparation import prepare
 from simulator.schedule.memory import occupancy
 from simulator.workload import footprint, work_table
 

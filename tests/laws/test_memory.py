@@ -10,10 +10,10 @@ from support.machines import EVERYTHING
 from support.strategies import networks
 
 from simulator import api, zoo
-from simulator.estimator import prepare
 from simulator.graph.graph import Graph
 from simulator.kernels.types import Kernel
 from simulator.machine.params import machine_of
+from simulator.preparation import prepare
 from simulator.schedule.arena import HEURISTICS, Arena, arena
 from simulator.schedule.conventions import IN_PLACE, NO_ALIASING, Aliasing, Buffer, Span, Tenant, buffers, live_bytes, peak
 from simulator.schedule.memory import occupancy

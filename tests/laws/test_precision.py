@@ -8,8 +8,9 @@ from support.machines import EVERYTHING, hardware, runtime
 from support.strategies import networks
 
 from simulator.errors import PrecisionError
-from simulator.estimator import estimate, prepare
+from simulator.estimator import estimate
 from simulator.model import Model
+from simulator.preparation import prepare
 from simulator.transform.precision import PRECISIONS, with_precision
 
 few = settings(max_examples=60, deadline=None)

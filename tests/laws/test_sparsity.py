@@ -10,10 +10,11 @@ from support.strategies import hardware_dicts, machines, networks, pruned_networ
 
 import simulator as sim
 from simulator.errors import UsageError
-from simulator.estimator import estimate, prepare
+from simulator.estimator import estimate
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
+from simulator.preparation import prepare
 from simulator.schedule.overlap import POLICIES
 from simulator.transform.change import change_of
 from simulator.transform.precision import PRECISIONS

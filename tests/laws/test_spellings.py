@@ -13,13 +13,13 @@ import onnx
 import pytest
 from support.graphs import FLOAT, INT8, ints, model, node, resolved, scalar, value, weight
 
-from simulator.estimator import prepare, prepared_for
 from simulator.graph.graph import Graph
 from simulator.io.hardware_reader import load_runtime, runtime_ids
 from simulator.kernels.partition import EVERY_FUSION
 from simulator.kernels.rules import FUSION_RULES
 from simulator.kernels.types import Kernel
 from simulator.model import Model
+from simulator.preparation import prepare, prepared_for
 from simulator.result.prediction import Prepared
 
 Nodes = list[onnx.NodeProto]
@@ -151,6 +151,10 @@ PAIRS: dict[str, tuple[Nodes, Nodes]] = {
         [node("Add", "x x", "s"), node("LayerNormalization", "s gain shift", "y")],
     ),
     "pad": ([node("Pad", "x pads", "s"), conv("s", "y", pads=[0, 0, 0, 0])], [conv(target="y")]),
+    "generated_pad": (
+        [RELU, node("Mul", "r one", "s"), node("Pad", "s pads", "y")],
+        [RELU, node("Pad", "r pads", "y")],
+    ),
     "pool": (
         [conv(), node("Slice", "c i0 i8 i1", "s"), node("MaxPool", "s", "y", kernel_shape=[2, 2], strides=[2, 2])],
         [conv(), node("MaxPool", "c", "y", kernel_shape=[2, 2], strides=[2, 2])],
@@ -244,6 +248,10 @@ OTHERS: dict[str, tuple[Nodes, Nodes]] = {
             node("Sqrt", "x", "r"), node("Mul", "r rroot2", "t"), node("ReduceMax", "t last", "p"),
             node("ReduceMean", "t i1", "q"), node("Mul", "p q", "y"),
         ],
+    ),
+    "unrolled_reductions": (
+        [node("Mul", "x one", "s"), node("Slice", "s i0 i4 i1", "r"), node("ReduceSum", "r i1", "y", keepdims=1)],
+        [node("Slice", "x i0 i4 i1", "r"), node("ReduceSum", "r i1", "y", keepdims=1)],
     ),
     "merge": (
         [RELU, node("Sqrt", "x", "s"), node("Mul", "s one", "t"), node("Add", "r t", "y")],

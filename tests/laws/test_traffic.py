@@ -13,11 +13,12 @@ from support.strategies import machines, networks, runtimes
 
 from simulator.cost.tiling import conv_bound_words, gemm_bound_words
 from simulator.cost.traffic import flows, path, reread_bytes
-from simulator.estimator import estimate, prepare
+from simulator.estimator import estimate
 from simulator.machine.params import machine_of
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
+from simulator.preparation import prepare
 from simulator.reuse import GATHERED
 
 few = settings(max_examples=60, deadline=None)

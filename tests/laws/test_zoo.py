@@ -10,13 +10,14 @@ import pytest
 import simulator as sim
 from simulator.cost.limits import limits_of
 from simulator.cost.table import cost_table
-from simulator.estimator import estimate, prepared_for
+from simulator.estimator import estimate
 from simulator.graph.graph import Graph
 from simulator.io.hardware_reader import load_runtime
 from simulator.kernels.types import Kernel
 from simulator.machine.params import Machine, machine_of
 from simulator.machine.runtime import RuntimeSpec
 from simulator.model import Model
+from simulator.preparation import prepared_for
 from simulator.result.prediction import Prepared
 from simulator.schedule.placement import place
 from simulator.zoo.recipe import all_recipes

@@ -11,8 +11,8 @@ from support.figures import drawn_at
 from support.graphs import loaded, model, value
 
 import simulator as sim
-from simulator.estimator import prepare
 from simulator.machine.params import machine_of
+from simulator.preparation import prepare
 from simulator.report.plots import style
 from simulator.report.plots.memory import MemoryArtists, figure
 from simulator.report.plots.save import save

@@ -8,8 +8,8 @@ from functools import cache
 import pytest
 
 import simulator as sim
-from simulator.estimator import prepare
 from simulator.model import Model
+from simulator.preparation import prepare
 
 TORCHVISION = "torchvision 0.29.2 wheel, Weights meta num_params/_ops (PyPI)"
 TIMM = "huggingface/pytorch-image-models@aa4b5850 results/benchmark-infer-amp-nhwc-pt113-cu117-rtx3090.csv"

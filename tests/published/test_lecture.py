@@ -11,9 +11,10 @@ from support.graphs import loaded, model, node, value, weight
 from support.machines import hardware, runtime
 
 import simulator as sim
-from simulator.estimator import estimate, prepare
+from simulator.estimator import estimate
 from simulator.graph.types import TensorSpec
 from simulator.model import Model
+from simulator.preparation import prepare
 
 LEC02 = "MIT 6.5940 Fall-2023 Lec02 slides (77 p.), numbers via public lecture notes file"
 LEC10 = "MIT 6.5940 Fall-2024 Lec10 slides pp.13-65 via public guide"

@@ -11,8 +11,8 @@ import pytest
 from support.graphs import loaded, model, node, value, weight
 
 import simulator as sim
-from simulator.estimator import prepare
 from simulator.model import Model
+from simulator.preparation import prepare
 from simulator.result.prediction import Prepared
 from simulator.schedule.arena import arena
 from simulator.schedule.conventions import buffers, naive_bytes, peak

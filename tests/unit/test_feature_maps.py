@@ -5,9 +5,9 @@ import pytest
 from onnx import numpy_helper
 from support.graphs import loaded, model, node, value, weight
 
-from simulator.estimator import prepare
 from simulator.feature_maps import FeatureMaps, Form, Function, Stage
 from simulator.model import Model
+from simulator.preparation import prepare
 
 
 def conv(shape: tuple[int, ...], kernel: tuple[int, ...], out: int = 8, op_type: str = "Conv", **attrs: object) -> Model:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from simulator.estimator import prepared_for
 from simulator.fidelity.matching import match
 from simulator.fidelity.profile import OperatorTime, RunProfile, grouped_times
 from simulator.io.hardware_reader import load_runtime
+from simulator.preparation import prepared_for
 from simulator.result.prediction import Prepared
 from tests.support.graphs import loaded, model, node, value, weight
 

@@ -3,11 +3,11 @@
 import pytest
 from support.graphs import model, node, resolved, value
 
-from simulator.estimator import prepare
 from simulator.graph.graph import Graph
 from simulator.graph.types import Role
 from simulator.io.hardware_reader import load_runtime
 from simulator.model import Model
+from simulator.preparation import prepare
 from simulator.result.prediction import Prepared
 
 HEADS, WIDTH, PAST = 4, 16, 31

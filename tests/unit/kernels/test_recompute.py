@@ -2,12 +2,13 @@
 
 import onnx
 import pytest
-from support.graphs import model, node, resolved, scalar, value, weight
+from support.graphs import FLOAT16, ints, model, node, resolved, scalar, value, weight
 from support.machines import hardware, runtime
 
-from simulator.estimator import estimate, prepare
+from simulator.estimator import estimate
 from simulator.kernels.types import Kernel
 from simulator.model import Model
+from simulator.preparation import prepare
 from simulator.result.metrics import rows
 from simulator.result.prediction import Prepared
 
@@ -100,3 +101,60 @@ def test_rows_name_what_is_computed_again_and_explain_counts_it() -> None:
     layer = explain(est, layer="reducemax_q")
     assert [(op.name, op.note) for op in layer.operators if op.note] == [("exponential", "computed again")]
     assert est.bound_latency_s <= est.latency_s
+
+
+# ---- norms in fp32 before functions of two uses ------------------------------------------------------------------------
+
+NORM = [weight(name, 8, dtype=FLOAT16) for name in ("scale", "shift", "mean", "variance")]
+WIDE = ("pointwise_chain", "activation_function", "generated_pad", "merge", "recompute", "wide_norms")
+SILU = [node("Sigmoid", "n", "s"), node("Mul", "n s", "a")]
+GATE = [node("ReduceMean", "a", "m", axes=[2, 3]), node("Mul", "a m", "y")]
+
+
+def gated(function: Nodes, after: Nodes, dtype: int = FLOAT16, fusion: tuple[str, ...] = WIDE) -> Prepared:
+    nodes = [node("BatchNormalization", "x scale shift mean variance", "n"), *function, *after]
+    weights = [weight(w.name, 8, dtype=dtype) for w in NORM] + [ints("pads", 0, 0, 0, 0, 0, 0, 1, 1)]
+    used = {n for op in nodes for n in op.input}
+    image = value("x", 4, 8, 16, 16, dtype=dtype)
+    graph = resolved(model(nodes, [image], ["y"], [w for w in weights if w.name in used]))
+    return prepare(Model(graph), None, fusion)
+
+
+def activations(found: Prepared) -> list[tuple[float, float]]:
+    """Bytes read and written by each kernel, in elements of the image."""
+    work = found.work
+    return [(i // SIZE, o // SIZE) for i, o in zip(work.input_bytes, work.output_bytes, strict=True)]
+
+
+def test_a_norm_is_written_in_fp32_before_a_function_of_two_uses() -> None:
+    """As Inductor does with SiLU before a mean and a gate: the norm in fp32, the function in both kernels that read it."""
+    found = gated(SILU, GATE)
+    own_and_again = [names(found, k) for k in found.kernels]
+    assert own_and_again[0] == (["BatchNormalization"], [])
+    assert own_and_again[1] == (["ReduceMean"], ["Sigmoid", "Mul"])
+    assert own_and_again[2] == (["Sigmoid", "Mul", "Mul"], [])
+    assert activations(found) == [(2, 4), (4, 0), (4, 2)]
+
+
+@pytest.mark.parametrize("function", [[node("HardSwish", "n", "a")], [node("Elu", "n", "a")]])
+def test_functions_that_read_their_argument_twice(function: Nodes) -> None:
+    assert activations(gated(function, GATE)) == [(2, 4), (4, 0), (4, 2)]
+
+
+def test_other_functions_are_written_as_they_are() -> None:
+    assert activations(gated([node("Relu", "n", "a")], GATE)) == [(2, 2), (2, 0), (2, 2)]
+    assert activations(gated(SILU, GATE, dtype=onnx.TensorProto.FLOAT)) == [(4, 4), (4, 0), (4, 4)]
+    narrow = tuple(name for name in WIDE if name != "wide_norms")
+    assert activations(gated(SILU, GATE, fusion=narrow)) == [(2, 2), (2, 0), (2, 2)]
+
+
+def test_padding_is_generated_code() -> None:
+    """ReLU is padded where it is computed; SiLU is computed where it is padded, and its argument written."""
+    pad = [node("Pad", "a pads", "y")]
+    relu, silu = gated([node("Relu", "n", "a")], pad), gated(SILU, pad)
+    padded = 4 * 8 * 17 * 17
+    assert [names(relu, k)[0] for k in relu.kernels] == [["BatchNormalization", "Relu", "Pad"]]
+    assert relu.work.output_bytes.tolist() == [2 * padded]
+    assert [names(silu, k)[0] for k in silu.kernels] == [["BatchNormalization"], ["Sigmoid", "Mul", "Pad"]]
+    assert silu.work.output_bytes.tolist() == [4 * SIZE, 2 * padded]
+    assert silu.work.input_bytes.tolist() == [2 * SIZE, 4 * SIZE]

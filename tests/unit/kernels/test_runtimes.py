@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pytest
 
 from simulator import api
-from simulator.estimator import prepare
 from simulator.io.hardware_reader import load_runtime
 from simulator.machine.runtime import RuntimeSpec
+from simulator.preparation import prepare
 from simulator.result.prediction import Prepared
 
 
@@ -31,9 +31,9 @@ class Difference:
 
 DIFFERENCES = (
     Difference("pytorch_compile", "pytorch_eager", "resnet18", "conv1.bn",
-               ("conv1.bn", "conv1.act"), ("conv1.bn",), "pointwise_chain"),
+               ("conv1.bn", "conv1.act"), ("conv1.bn",), "pointwise_chain merge"),
     Difference("pytorch_compile", "pytorch_eager_nhwc", "resnet18", "layer1.0.add",
-               ("layer1.0.conv2.bn", "layer1.0.add", "layer1.0.relu"), ("layer1.0.add",), "pointwise_chain"),
+               ("layer1.0.conv2.bn", "layer1.0.add", "layer1.0.relu"), ("layer1.0.add",), "pointwise_chain merge"),
     Difference("pytorch_eager", "pytorch_eager_nhwc", "resnet18", "conv1.out/copy", ("conv1.out/copy",), (), "channels_first"),
     Difference("tensorrt", "pytorch_compile", "resnet18", "conv1",
                ("conv1", "conv1.bn", "conv1.act"), ("conv1",), "batch_norm"),

@@ -7,9 +7,10 @@ from support.graphs import loaded, model, node, value
 from support.machines import hardware, runtime
 
 from simulator import estimator
-from simulator.estimator import prepare, totals
+from simulator.estimator import totals
 from simulator.machine.params import Machine, machine_of
 from simulator.machine.points import lots_of
+from simulator.preparation import prepare
 
 
 def swept(count: int) -> Machine:

@@ -2,7 +2,7 @@
 
 from support.graphs import loaded, model, node, value, weight
 
-from simulator.estimator import prepare
+from simulator.preparation import prepare
 from simulator.result.prediction import Prepared
 from simulator.schedule.conventions import peak
 from simulator.schedule.reorder import reorder, reordered

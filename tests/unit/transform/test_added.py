@@ -3,11 +3,11 @@
 import pytest
 from support.graphs import model, node, resolved, value, weight
 
-from simulator.estimator import prepare
 from simulator.graph.graph import Graph
 from simulator.kernels.partition import partition
 from simulator.kernels.rules import FUSION_RULES
 from simulator.model import Model
+from simulator.preparation import prepare
 from simulator.transform.added import with_added
 
 BOTH = ("batch_norm", "bias")
@@ -103,3 +103,15 @@ def test_what_is_no_bias_of_a_linear_layer(graph: Graph) -> None:
     """A table of positions, and a sum that is read before the bias too."""
     assert ["MatMul", "Add"] not in types(graph, "linear_bias")
     assert "linear_bias" in FUSION_RULES
+
+
+def test_a_max_pool_writes_the_places_too() -> None:
+    nodes = [node("MaxPool", "x", "p", kernel_shape=[2, 2], strides=[2, 2], name="pool"), node("Relu", "p", "y")]
+    graph = resolved(model(nodes, [value("x", 1, 3, 16, 16)], ["y"], []))
+    plain, found = (prepare(Model(graph), None, (), (), adds) for adds in ((), ("pool_indices",)))
+    size = 3 * 8 * 8
+    assert plain.work.output_bytes.tolist() == [4 * size, 4 * size]
+    assert found.work.output_bytes.tolist() == [(4 + 8) * size, 4 * size]
+    assert found.work.input_bytes.tolist() == plain.work.input_bytes.tolist()
+    assert (found.work.ops - plain.work.ops).tolist() == [3 * size, 0]  # of the four places of a window three are dropped
+    assert not any(op.added for op in found.graph.ops)

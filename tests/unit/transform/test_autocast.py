@@ -5,9 +5,9 @@ import pytest
 from support.graphs import model, node, resolved, scalar, value, weight
 
 from simulator.dtypes import BFLOAT16, FLOAT16, FLOAT32
-from simulator.estimator import prepare
 from simulator.graph.graph import Graph
 from simulator.model import Model
+from simulator.preparation import prepare
 from simulator.result.prediction import Prepared
 from simulator.transform.autocast import autocast
 

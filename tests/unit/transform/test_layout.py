@@ -3,9 +3,9 @@
 import pytest
 from support.graphs import FLOAT16, ints, model, node, resolved, value, weight
 
-from simulator.estimator import prepare
 from simulator.graph.graph import Graph
 from simulator.model import Model
+from simulator.preparation import prepare
 from simulator.result.prediction import Prepared
 from simulator.transform.layout import Strides, view_order
 
@@ -107,6 +107,25 @@ def test_tensor_cores_convert_channels_first() -> None:
     assert copies(eager(image(True), FIRST)) == [("x", 2 * 2 * 8 * 36), ("c/channels_last", 2 * 2 * 16 * 36)]
     for graph, layout in ((image(False), FIRST), (image(True, groups=8), FIRST), (image(True), LAST)):
         assert copies(eager(graph, layout)) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "window", "attrs", "converts"),
+    [
+        (8, 1, {}, False),  # rows of 64 elements of 2 bytes
+        (6, 1, {}, True),  # 72 bytes: loads of 16 do not fit
+        (8, 3, {"pads": [1, 1, 1, 1]}, True),
+        (8, 1, {"strides": [2, 2]}, True),
+        (8, 1, {"pads": [1, 1, 1, 1]}, True),
+    ],
+)
+def test_a_convolution_that_is_a_product_as_it_lies_converts_nothing(
+    size: int, window: int, attrs: dict[str, list[int]], converts: bool
+) -> None:
+    inputs, weights = [value("x", 1, 8, size, size, dtype=FLOAT16)], [weight("w", 16, 8, window, window, dtype=FLOAT16)]
+    graph = resolved(model([node("Conv", "x w", "c", **attrs), node("Relu", "c", "y")], inputs, ["y"], weights))
+    assert [name for name, _ in copies(eager(graph, FIRST))] == (["x", "c/channels_last"] if converts else [])
+    assert copies(eager(graph, LAST)) == []
 
 
 def test_a_shuffle_of_channels_copies() -> None:

@@ -5,8 +5,8 @@ from support.graphs import INT8, loaded, model, node, scalar, value, weight
 from support.machines import EVERYTHING
 
 from simulator.errors import PrecisionError, UsageError
-from simulator.estimator import prepare
 from simulator.model import Model
+from simulator.preparation import prepare
 from simulator.transform.precision import PRECISIONS, precision_of, with_precision
 
 

@@ -7,10 +7,10 @@ from support.graphs import FLOAT, INT8, loaded, model, node, resolved, scalar, v
 from support.machines import EVERYTHING
 
 from simulator.errors import UsageError
-from simulator.estimator import prepare
 from simulator.graph.graph import Graph
 from simulator.graph.packing import Zeros
 from simulator.model import Model
+from simulator.preparation import prepare
 from simulator.transform.change import CHANGES, change_of
 from simulator.transform.precision import with_precision
 
