@@ -210,7 +210,7 @@ def pareto(
     Args:
         table: a sweep, a CSV or Parquet file, or columns by name.
         objectives: columns, `latency`, `energy_j`, `accuracy:more`; two or more.
-        name: the column that says what a row is.
+        name: the column that says what a row is, or several with commas between them.
         reference: the corner of the hypervolume; None for the worst values there are.
 
     Raises:
@@ -219,9 +219,11 @@ def pareto(
     from simulator.study.pareto import front_of
 
     columns = _columns_of(table)
-    if name is not None and name not in columns:
-        raise UsageError(f"no column '{name}'{did_you_mean(name, columns)} (known: {', '.join(columns)})")
-    names = [str(value) for value in columns[name].tolist()] if name is not None else ()
+    parts = name.split(",") if name is not None else []
+    for part in parts:
+        if part not in columns:
+            raise UsageError(f"no column '{part}'{did_you_mean(part, columns)} (known: {', '.join(columns)})")
+    names = [", ".join(map(str, row)) for row in zip(*(columns[part].tolist() for part in parts), strict=True)]
     return front_of(columns, objectives, names=names, reference=reference)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+_RATE = re.compile(r", [\d,]+ points/s")  # other on every run
+_PICTURE = re.compile(r"\]\(images/([^)]+)\)")
 _YAML = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
 
 
@@ -37,7 +39,7 @@ def run_block(block: str, folder: Path) -> str:
             arguments, cwd=folder, env=environment, capture_output=True, text=True, check=True, encoding="utf-8"
         )
         lines.append(f"$ {command}")
-        lines += [line.rstrip() for line in (done.stderr + done.stdout).splitlines()]
+        lines += [_RATE.sub("", line).rstrip() for line in (done.stderr + done.stdout).splitlines()]
     return "\n".join(lines) + "\n"
 
 
@@ -47,9 +49,20 @@ def rewritten(text: str, folder: Path) -> str:
     return _BLOCK.sub(lambda match: f"```console\n{run_block(match[1], folder)}```", text)
 
 
-if __name__ == "__main__":
+def rewrite(page: Path) -> None:
+    """A page with every console block as it comes out today, and the pictures that these write beside it."""
+    import shutil
     import tempfile
 
-    for page in [Path(name) for name in sys.argv[1:]] or [README]:
-        with tempfile.TemporaryDirectory() as place:
-            page.write_text(rewritten(page.read_text(encoding="utf-8"), Path(place)), encoding="utf-8")
+    with tempfile.TemporaryDirectory() as place:
+        text = page.read_text(encoding="utf-8")
+        page.write_text(rewritten(text, Path(place)), encoding="utf-8")
+        for name in _PICTURE.findall(text):
+            if (Path(place) / name).exists():
+                (page.parent / "images").mkdir(exist_ok=True)
+                shutil.copyfile(Path(place) / name, page.parent / "images" / name)
+
+
+if __name__ == "__main__":
+    for given in [Path(name) for name in sys.argv[1:]] or [README]:
+        rewrite(given)

@@ -40,7 +40,7 @@ def pareto(
         str | None, typer.Option("--precision", metavar="P[,P…]", help="Of networks", autocompletion=opt.complete_precision)
     ] = None,
     task: Annotated[str, typer.Option("--task", help="Of the catalogue: imagenet, cifar10, vww, keywords, anomaly")] = "imagenet",
-    name: Annotated[str | None, typer.Option("--name", metavar="COLUMN", help="What points of a table are called")] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="COLUMN[,…]", help="What points of a table are called")] = None,
     reference: Annotated[
         str | None, typer.Option("--reference", metavar="X,Y…", help="Corner of the hypervolume in SI units; default: the worst")
     ] = None,

@@ -244,11 +244,11 @@ def _arrow() -> Any:
 def _schema(sweep: Sweep) -> Any:
     """Names, types and units of the columns, and the study."""
     arrow = _arrow()
-    text = {axis.key for axis in sweep.axes if axis.numbers is None} | {"bound"}
-    fields = []
-    for name in sweep.columns:
-        kind = arrow.string() if name in text else arrow.bool_() if name == "fits" else arrow.float64()
-        fields.append(arrow.field(name, kind, metadata={"unit": unit_of(name)}))
+    kinds = {"O": arrow.string(), "i": arrow.int64(), "f": arrow.float64()}
+    given = {axis.key: kinds[axis.labels.dtype.kind] for axis in sweep.axes if axis.numbers is None}
+    given.update({"bound": arrow.string(), "fits": arrow.bool_()})
+    columns = ((name, given.get(name, arrow.float64())) for name in sweep.columns)
+    fields = [arrow.field(name, kind, metadata={"unit": unit_of(name)}) for name, kind in columns]
     return arrow.schema(fields, metadata={_KEY: study_text(sweep.study).encode()})
 
 

@@ -24,6 +24,8 @@ def cell(value: float | None, dimension: str, *, per_cycle: bool = False, digits
     if dimension == "bytes":
         return format_bytes(value, digits)
     unit = UNITS.get(dimension, "")
+    if dimension == "per_second" and abs(value) < 1:
+        return f"{value:.{digits}g} /s"
     if per_cycle:
         return (
             f"{format_count(value, digits)} cycles"

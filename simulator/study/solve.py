@@ -27,6 +27,7 @@ _EXACT: Final = 1e-12  # relative width of a bracket in the end
 _DRAWN: Final = 4096  # points of one round of the search over several figures
 _ROUNDS: Final = 24
 _CLOSER: Final = 0.6  # of the box that is left after a round, along each figure
+_RESULTS: Final = {name: key for name, key in RESULTS.items() if name != "accuracy"}  # no figure of a machine changes it
 _DIGITS: Final = 4  # of a value as it is proposed: rounded to where the targets hold
 
 
@@ -96,7 +97,7 @@ class Problem:
         possible = np.ones(count, bool)
         for _, there in faults:
             possible &= ~there
-        return {**figures, **rows, **{name: rows[key] for name, key in RESULTS.items()}}, possible
+        return {**figures, **rows, **{name: rows[key] for name, key in _RESULTS.items()}}, possible
 
 
 def problem_of(
@@ -122,7 +123,7 @@ def problem_of(
             scenario = with_setting(scenario, name, axis.seed, sources)
             case = case_of(scenario, sources)
     formulas, cost = tuple(map(formula_of, targets)), formula_of(minimize) if minimize else None
-    known = [*RESULTS, *RESULTS.values(), *(axis.name for axis in axes)]
+    known = [*_RESULTS, *_RESULTS.values(), *(axis.name for axis in axes)]
     for formula in (*formulas, *([cost] if cost else [])):
         formula.check(known)
     return Problem(scenario, variant_of(case), tuple(axes), formulas, cost)

@@ -185,7 +185,7 @@ def test_accuracies_fit(model: str, width: int) -> None:
         (("compare", "resnet8", "--hw", "gap9", "--precision", "int9"), ("no precision 'int9'", "did you mean 'int")),
         (("compare", "resnet8", "--hw", "gap10"), ("gap10", "did you mean 'gap9'")),
         (("compare", "resnet9", "--hw", "gap9"), ("resnet9",)),
-        (("compare", "resnet8", "--hw", "gap9", "-o", "x.png"), ("x.png", "no pictures", "--format")),
+        (("recommend", "--hw", "gap9", "-o", "x.png"), ("x.png", "no pictures", "--format")),
         (("recommend",), ("either --hw", "--model")),
         (("recommend", "--hw", "gap9", "--model", "resnet8"), ("either --hw",)),
         (("recommend", "--hw", "gap9", "--max-latency", "100"), ("limit of latency", "no unit")),

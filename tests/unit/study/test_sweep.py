@@ -17,8 +17,8 @@ def test_every_combination_in_order() -> None:
     assert len(found) == 8
     assert found["model"].tolist() == ["resnet8"] * 4 + ["ds_cnn"] * 4
     assert found["memories.hbm.bandwidth"].tolist() == [1019.5e9, 1019.5e9, 2039e9, 2039e9] * 2
-    assert found["batch"].tolist() == ["1", "2"] * 4
-    assert np.allclose(found["throughput"], found["batch"].astype(float) / found["latency"])
+    assert found["batch"].tolist() == [1, 2] * 4
+    assert np.allclose(found["throughput"], found["batch"] / found["latency"])
     assert np.allclose(found["power"], found["energy"] / found["latency"])
 
 
