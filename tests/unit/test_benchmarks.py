@@ -130,7 +130,7 @@ def test_sweeps_are_timed(script, monkeypatch, capsys):
     for module in (sweeps, importlib.import_module("simulator.study.space"), importlib.import_module("simulator.study.sweep")):
         monkeypatch.setattr(module, "BLOCK", 64)
     monkeypatch.setattr(sweeps, "_CASES", {"resnet50": ("resnet8", "a100_sxm_80", "precision=fp16")})
-    monkeypatch.setattr(sweeps, "estimates_per_s", lambda case: 1.0)
+    monkeypatch.setattr(sweeps, "estimates_per_s", lambda _: 1.0)
     sweeps.main(["--passes", "1", "--points", "200"])
     printed = capsys.readouterr().out
     assert "| resnet50 |" in printed
