@@ -69,6 +69,15 @@ def estimate(
     return _estimate(network, spec, profile, precision=precision, overlap=overlap)
 
 
+def _html(est: Estimate) -> str:
+    from simulator.report.html import estimate_html
+
+    return estimate_html(est)
+
+
+Estimate.html = staticmethod(_html)
+
+
 def explain(est: Estimate, layer: str | None = None) -> "LayerExplanation | RunExplanation":
     """Where an estimate's numbers come from: formulas, the numbers in them, and the sources of these.
 

@@ -1,6 +1,6 @@
 """The estimate as users hold it: a prediction that can be written out."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulator.result.document import to_dict, to_frame
 from simulator.result.prediction import Prediction
@@ -8,11 +8,22 @@ from simulator.schedule.branches import branches_of
 from simulator.schedule.overlap import Terms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simulator.schedule.timeline import Timeline
 
 
 class Estimate(Prediction):
-    """What one inference of the whole batch takes; see `Prediction` for its fields."""
+    """What one inference of the whole batch takes; see `Prediction` for its fields.
+
+    `html` writes it for notebooks; the public surface sets it, for what a report looks like is not known here.
+    """
+
+    html: ClassVar["Callable[[Estimate], str] | None"] = None
+
+    def _repr_html_(self) -> str | None:
+        """A small table, in notebooks."""
+        return None if Estimate.html is None else Estimate.html(self)
 
     def to_dict(self) -> dict[str, object]:
         """The JSON object of docs/json.md."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from simulator.errors import UsageError, did_you_mean
 from simulator.result.quantities import TOTALS, Better
 from simulator.study.fronts import front, hypervolume
+from simulator.study.records import html_of
 
 Columns = Mapping[str, NDArray[Any]]
 SCHEMA: Final = 1
@@ -49,6 +50,10 @@ class Front:
         best = self.points[:, 0] if self.objectives[0].better == "less" else -self.points[:, 0]
         places = [int(i) for i in np.argsort(best, kind="stable") if self.mask[i]]
         return [{key: _plain(values[i]) for key, values in self.columns.items()} for i in places]
+
+    def _repr_html_(self) -> str:
+        """The front, in notebooks."""
+        return html_of(self.rows(), self.notes)
 
     def to_dict(self) -> dict[str, object]:
         """As an object for JSON."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -10,7 +10,10 @@ from simulator.errors import UsageError, did_you_mean
 from simulator.result.quantities import TOTALS, Better
 from simulator.study.axes import Axis
 from simulator.study.recipe import Study
+from simulator.study.records import html_of
 from simulator.study.sweep import RESULTS, Columns, Tally
+
+_SHOWN: Final = 20  # rows in a notebook
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,13 @@ class SweepResult:
             known = [*self.columns, *short]
             raise UsageError(f"no column '{name}'{did_you_mean(name, known)} (known: {', '.join(self.columns)})")
         return key
+
+    def _repr_html_(self) -> str:
+        """The first rows, in notebooks."""
+        rows = [{name: values[row] for name, values in self.columns.items()} for row in range(min(len(self), _SHOWN))]
+        reasons = [f"{count} points have no value: {reason}" for reason, count in self.tally.without.items()]
+        more = [f"{len(self) - _SHOWN:,} more rows"] if len(self) > _SHOWN else []
+        return html_of(rows, [*more, *reasons])
 
     def to_frame(self) -> Any:
         """A pandas DataFrame of the rows; the study is in its `attrs` (extra `pandas`)."""

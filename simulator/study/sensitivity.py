@@ -10,6 +10,7 @@ from simulator.errors import SimulatorError
 from simulator.machine.changed import scaled, with_value
 from simulator.result.estimate import Estimate
 from simulator.study.axes import Axis, is_one_by_one
+from simulator.study.records import html_of
 from simulator.study.scenario import Case, Scenario, Sources, case_of, file_of
 from simulator.study.solve import spread
 from simulator.study.variant import Array, Variant, variant_of
@@ -49,6 +50,20 @@ class Sensitivity:
     effects: tuple[Effect, ...]
     without: tuple[str, ...]
     unread: tuple[tuple[str, str], ...]
+
+    def _repr_html_(self) -> str:
+        """A row a figure, in notebooks."""
+        rows = [
+            {
+                "figure": effect.axis.key,
+                "value": effect.value,
+                "latency": effect.latency,
+                "energy": effect.energy,
+                "knee": effect.knee,
+            }
+            for effect in self.effects
+        ]
+        return html_of(rows, [f"no effect: {', '.join(self.without)}"] if self.without else [])
 
     def to_dict(self) -> dict[str, object]:
         """As an object for JSON."""

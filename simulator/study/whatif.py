@@ -7,6 +7,7 @@ from typing import Final
 from simulator.errors import SimulatorError
 from simulator.result.estimate import Estimate
 from simulator.result.quantities import TOTALS
+from simulator.study.records import html_of
 from simulator.study.scenario import Case, Scenario, Sources, case_of, with_settings
 
 SCHEMA: Final = 1
@@ -58,6 +59,11 @@ class WhatIf:
 
     before: Outcome
     after: tuple[Outcome, ...]
+
+    def _repr_html_(self) -> str:
+        """A row a scenario, in notebooks."""
+        notes = [note for outcome in (self.before, *self.after) for note in outcome.notes]
+        return html_of([_row(outcome) for outcome in (self.before, *self.after)], list(dict.fromkeys(notes)))
 
     def to_dict(self) -> dict[str, object]:
         """As an object for JSON: totals of every scenario as `sim estimate` has them, and what they are multiples of."""
@@ -115,6 +121,13 @@ def _named_seconds(est: Estimate) -> dict[str, float]:
         name = kernel.name if counts[kernel.name] == 1 else f"{kernel.name}#{counts[kernel.name]}"
         found[name] = float(seconds)
     return found
+
+
+def _row(outcome: Outcome) -> dict[str, object]:
+    """A scenario's totals by their keys; the reason where there are none."""
+    est = outcome.estimate
+    totals = {TOTALS[name].key: None if est is None else TOTALS[name].of(est) for name in SHOWN}
+    return {"scenario": outcome.name, **totals, "bound": None if est is None else est.bound, "reason": outcome.reason or None}
 
 
 def _outcome_dict(outcome: Outcome, before: Outcome) -> dict[str, object]:
