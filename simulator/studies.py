@@ -99,7 +99,8 @@ def sweep(
     )  # fmt: skip
     ready, blocks, start = Sweep(study, files), list["Columns"](), time.perf_counter()
     tally = run(ready, [lambda columns, _: blocks.append(columns)], progress)
-    return SweepResult(study, ready.axes, joined(blocks, ready.columns), tally, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return SweepResult(study, ready.axes, joined(blocks, ready.columns), tally, seconds, ready.notes())
 
 
 def run(ready: "Sweep", takers: "Sequence[Taker]", progress: Callable[[str], None], first: int = 0) -> "Tally":

@@ -9,6 +9,7 @@ import typer
 
 from simulator.cli import options as opt
 from simulator.cli.output import checked_folder, console, emit, plain_console, say
+from simulator.cli.pictures import draw, is_picture
 from simulator.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -42,7 +43,10 @@ def estimate(
     battery: opt.Battery = None,
     rate: opt.Rate = None,
     format: Annotated[Format, typer.Option("--format", help="How to print")] = Format.TABLE,  # noqa: A002
-    output: opt.Output = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write to this file; .png, .svg, .pdf: where the time goes"),
+    ] = None,
     allow_unknown: opt.AllowUnknown = False,
 ) -> None:
     """Predict latency, energy, memory and what bounds each kernel of MODEL on HW."""
@@ -74,7 +78,12 @@ def _print(est: "Estimate", view: "View", format: Format, output: Path | None) -
     """The estimate in one of its formats, on standard output or in a file."""
     from simulator.report import tables
 
-    if format is Format.JSON:
+    if output is not None and is_picture(output):
+        from simulator.report import pictures
+
+        tables.show_estimate(est, console(), view)
+        draw(lambda: pictures.of_estimates([est]), output)
+    elif format is Format.JSON:
         emit(json.dumps(_document(est, view), allow_nan=False), output)
     elif format is Format.CSV:
         emit(tables.csv_text(est, view), output)

@@ -182,8 +182,10 @@ def _report(
         takers.append(lambda columns, _: kept.append(columns))
     tally, already = _run(ready, takers, table, restart=restart)
 
+    seconds, notes = time.perf_counter() - start, ready.notes()
+
     def result(columns: "Columns") -> "SweepResult":
-        return SweepResult(ready.study, ready.axes, columns, tally, time.perf_counter() - start)
+        return SweepResult(ready.study, ready.axes, columns, tally, seconds, notes)
 
     found = result(best.columns or joined([], ready.columns))
     if as_json:

@@ -7,13 +7,16 @@ from matplotlib.figure import Figure
 
 from simulator.errors import UsageError
 from simulator.report.cells import UNITS, dimension_of
-from simulator.report.plots import change, heatmap, lines, matrix, pareto, tornado
+from simulator.report.plots import breakdown, change, heatmap, lines, matrix, pareto, tornado
 from simulator.report.plots.axes import Quantity
 from simulator.result.quantities import TOTALS, total_of
 from simulator.study.axes import Axis
 from simulator.study.result import SweepResult, better_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simulator.result.estimate import Estimate
     from simulator.study.compare import Comparison
     from simulator.study.pareto import Front
     from simulator.study.sensitivity import Sensitivity
@@ -22,6 +25,11 @@ if TYPE_CHECKING:
 MOST_POINTS: Final = 200_000  # of a sweep in one picture
 _MOST_SERIES: Final = 8
 _FEW: Final = 6  # values of an axis that are drawn as lines
+
+
+def of_estimates(estimates: "Sequence[Estimate]") -> Figure:
+    """Where the time goes, by kernel class."""
+    return breakdown.figure(estimates, "time by class")[0]
 
 
 def of_sweep(found: SweepResult, key: str) -> Figure:

@@ -24,6 +24,7 @@ def show_sweep(found: SweepResult, console: Console, sort: str, already: int = 0
     parts += [Text(f"· {printable(line)}", style="yellow") for line in _losses(found)]
     if len(found):
         parts += [Text(), _rows(found, sort, console.width)]
+    parts += [Text(), *(Text(f"note: {printable(note)}", style="dim") for note in found.notes)] if found.notes else []
     console.print(Group(*parts))
 
 
@@ -113,7 +114,7 @@ def sweep_dict(found: SweepResult) -> dict[str, object]:
     return {
         "schema": 1, "study": found.study.to_dict(),
         "points": tally.seen, "kept": tally.kept, "excluded": tally.excluded, "without_value": dict(tally.without),
-        "rows": [{key: _plain(value) for key, value in row.items()} for row in cells],
+        "notes": list(found.notes), "rows": [{key: _plain(value) for key, value in row.items()} for row in cells],
     }  # fmt: skip
 
 

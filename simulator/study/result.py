@@ -18,13 +18,17 @@ _SHOWN: Final = 20  # rows in a notebook
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The rows of a study: `columns` by name (all, or only the best of `tally.kept`), NaN without a value."""
+    """The rows of a study: `columns` by name (all, or only the best of `tally.kept`), NaN without a value.
+
+    `seconds` is how long it took, `notes` what estimates of it warn of.
+    """
 
     study: Study
     axes: tuple[Axis, ...]
     columns: Columns
     tally: Tally
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -47,7 +51,7 @@ class SweepResult:
         rows = [{name: values[row] for name, values in self.columns.items()} for row in range(min(len(self), _SHOWN))]
         reasons = [f"{count} points have no value: {reason}" for reason, count in self.tally.without.items()]
         more = [f"{len(self) - _SHOWN:,} more rows"] if len(self) > _SHOWN else []
-        return html_of(rows, [*more, *reasons])
+        return html_of(rows, [*more, *reasons, *self.notes])
 
     def to_frame(self) -> Any:
         """A pandas DataFrame of the rows; the study is in its `attrs` (extra `pandas`)."""

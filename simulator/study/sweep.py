@@ -118,6 +118,19 @@ class Sweep:
                 raise
             return str(error)
 
+    def notes(self) -> tuple[str, ...]:
+        """What the estimates of the first variant on each machine warn of, and what its changes leave out."""
+        found: dict[str, list[str]] = {}
+        for place, reference in enumerate(self.study.hardware):
+            variant = self._variant(tuple(place if self.axes[choice].name == "hardware" else 0 for choice in self._choices))
+            if not isinstance(variant, str):
+                case = variant[0].case
+                for note in (*case.notes, *case.estimate().warnings):
+                    found.setdefault(note, []).append(reference)
+        several = len(self.study.hardware) > 1
+        told = ((note, ", ".join(names)) for note, names in found.items())
+        return tuple(f"{names}: {note}" if several and names not in note else note for note, names in told)
+
     def block(self, number: int) -> tuple[Columns, Tally]:
         """The rows of one block of points, and what became of the points."""
         first = number * BLOCK

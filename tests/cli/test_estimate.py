@@ -718,3 +718,11 @@ def test_kernels_in_order_have_the_numbers_that_explain_takes(columns: str) -> N
     explained = good("explain", *args, "--layer", row[0]).lines[0]
     assert explained.startswith(f"{layers[11]['name']}   ")
     assert f"kernel 12 of {len(layers)}" in " ".join(good("explain", *args, "--layer", row[0]).lines[:2])
+
+
+def test_a_picture_of_where_the_time_goes(tmp_path: Path) -> None:
+    path = tmp_path / "time.svg"
+    done = good(*("estimate", *SMALL), "-o", str(path))
+    assert f"wrote {path}" in done.err
+    assert "per inference" in done.out
+    assert "depthwise" in path.read_text(encoding="utf-8")
