@@ -14,6 +14,7 @@ from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec, Strict
 from simulator.model import Model
 from simulator.result.estimate import Estimate
+from simulator.study.early_exit import exit_of, expected_estimate, with_exits
 from simulator.transform.change import change_of, changes
 from simulator.transform.precision import precision_of
 
@@ -67,11 +68,15 @@ class Scenario:
     changes: Pairs = ()
     hardware_values: Pairs = ()
     runtime_values: Pairs = ()
+    exits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Case:
-    """What a scenario names, read and changed; `notes` are what its changes leave out of the numbers."""
+    """What a scenario names, read and changed; `notes` are what its changes leave out of the numbers.
+
+    `exits` are shares of samples with what runs of the network until they leave it.
+    """
 
     model: Model
     hardware: HardwareSpec
@@ -79,10 +84,15 @@ class Case:
     precision: str | None
     overlap: str | None
     notes: tuple[str, ...] = ()
+    exits: tuple[tuple[float, Model], ...] = ()
 
     def estimate(self) -> Estimate:
-        """The estimate of the case."""
-        return estimate(self.model, self.hardware, self.runtime, precision=self.precision, overlap=self.overlap)
+        """The estimate of the case; with exits, in the mean over all ways through the network."""
+        whole = self._of(self.model)
+        return expected_estimate([(share, self._of(early)) for share, early in self.exits], whole) if self.exits else whole
+
+    def _of(self, model: Model) -> Estimate:
+        return estimate(model, self.hardware, self.runtime, precision=self.precision, overlap=self.overlap)
 
 
 def with_setting(scenario: Scenario, name: str, value: str, sources: Sources) -> Scenario:
@@ -99,6 +109,9 @@ def with_setting(scenario: Scenario, name: str, value: str, sources: Sources) ->
     if name in ("precision", "overlap", "runtime"):
         choice: dict[str, Any] = {name: value}
         return replace(scenario, **choice)
+    if name == "exit":
+        exit_of(value)
+        return replace(scenario, exits=(*scenario.exits, value))
     if name == "mode":
         return replace(scenario, hardware=f"{_machine(scenario.hardware)}:{value}")
     loading = _with_loading(scenario, name, value, sources)
@@ -136,7 +149,16 @@ def names_of(scenario: Scenario, sources: Sources) -> list[str]:
     """What may be changed of a scenario, beside figures of its machine."""
     own = [name for name in sources.parameters(scenario.model) if name != "batch"]
     other = [name for name in ("resolution",) if name not in own]
-    return ["batch", *own, *other, *CHOICES, *(name for name in changes() if name not in own), f"{_DIM}NAME", "runtime.PATH"]
+    return [
+        "batch",
+        *own,
+        *other,
+        *CHOICES,
+        "exit",
+        *(name for name in changes() if name not in own),
+        f"{_DIM}NAME",
+        "runtime.PATH",
+    ]
 
 
 def _machine(reference: str) -> str:
@@ -193,7 +215,15 @@ def case_of(scenario: Scenario, sources: Sources) -> Case:
         change = change_of(name)
         model = Model(change.apply(model.graph, value))
         notes.append(f"{name}={value}: {change.caveat}")
-    return Case(model, hardware, runtime, scenario.precision, scenario.overlap, tuple(dict.fromkeys(notes)))
+    earlier: tuple[tuple[float, Model], ...] = ()
+    if scenario.exits:
+        graph, parts = with_exits(model.graph, [exit_of(text) for text in scenario.exits])
+        model, earlier = Model(graph), tuple((share, Model(part)) for share, part in parts)
+        notes.append(
+            "exit: the shares are given, not predicted; figures are means over all samples, kernels as often as they run"
+        )
+    unique = tuple(dict.fromkeys(notes))
+    return Case(model, hardware, runtime, scenario.precision, scenario.overlap, unique, earlier)
 
 
 def _passes(values: Pairs) -> list[Pairs]:
@@ -257,6 +287,7 @@ def described(scenario: Scenario) -> Mapping[str, str]:
     return {
         **{name: value for name, value in plain.items() if value is not None},
         **({} if loading.batch is None else {"batch": str(loading.batch)}),
+        **({"exit": ", ".join(scenario.exits)} if scenario.exits else {}),
         **({} if loading.resolution is None else {"resolution": loading.resolution}),
         **dict((*loading.parameters, *scenario.changes, *scenario.hardware_values)),
         **{f"{_RUNTIME}{path}": value for path, value in scenario.runtime_values},

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from simulator.cost.limits import limits_of
 from simulator.cost.table import BOUNDS
+from simulator.errors import UsageError
 from simulator.estimator import Totals, known_policy, totals
 from simulator.fidelity.constants import in_columns
 from simulator.machine.changed import with_columns
@@ -76,6 +77,8 @@ def variant_of(case: Case) -> Variant:
     Raises:
         PrecisionError, UsageError: the machine has no rate for the element type, or the runtime does not run on it.
     """
+    if case.exits:
+        raise UsageError("exits are weighed by whatif alone; take them out of the settings")
     machine = machine_of(case.hardware)
     supported = supported_by(case.hardware, limits_of(case.runtime, machine).profiles)
     prepared = prepared_for(case.model, case.runtime, case.precision, supported)
