@@ -135,3 +135,11 @@ def test_sweeps_are_timed(script, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "| resnet50 |" in printed
     assert "200 points" in printed
+
+
+def test_live_networks_are_in_the_catalogue(script):
+    from simulator import zoo
+
+    live = script("live")
+    assert len(live.NETWORKS) >= 20
+    assert {zoo.parse_reference(name)[0] for name in live.NETWORKS} == set(live.NETWORKS)
