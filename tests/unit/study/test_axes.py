@@ -79,6 +79,10 @@ def test_settings(text: str, texts: tuple[str, ...]) -> None:
         ("batch=", "write NAME=VALUES"),
         ("precision=fp16..int8", "no number"),
         ("batch=1..inf", "no number"),
+        ("batch=1..1e300", "batch: 1e+300 values"),
+        ("memories.hbm.bandwidth=nan,1TB/s", "memories.hbm.bandwidth: 'nan' is not a quantity"),
+        ("memories.hbm.bandwidth=1e308x", "out of range"),
+        ("memories.hbm.bandwidth=1x,1e308x", "out of range"),
     ],
 )
 def test_what_is_no_axis(text: str, says: str) -> None:
