@@ -96,12 +96,14 @@ def sweep(
     from simulator.study.sweep import Sweep
 
     table, picture = _outputs(output or [])
+    if output and format is Format.CSV:
+        raise UsageError("--format csv prints all rows and -o writes them: one of both")
+    settings = settings_of(
+        set_, precision=precision, batch=batch, runtime=runtime, overlap=overlap, dim=dim, input_shape=input_shape
+    )
     if repeat is not None:
-        study = _repeated(repeat, models, hw, vary)
+        study = _repeated(repeat, models, hw, vary, settings, where, derive, sample, seed)
     else:
-        settings = settings_of(
-            set_, precision=precision, batch=batch, runtime=runtime, overlap=overlap, dim=dim, input_shape=input_shape
-        )
         varied, settings_, asked, derived = (tuple(given or ()) for given in (vary, settings, where, derive))
         method, size = _sampled(sample)
         study = Study(tuple(models or ()), tuple(hw or ()), varied, settings_, asked, derived, method, size, seed)
@@ -122,11 +124,14 @@ def _sampled(sample: str | None) -> "tuple[Method, int]":
     return ("random" if method == "random" else "lhs"), int(count)
 
 
-def _repeated(path: Path, models: list[str] | None, hw: list[str] | None, vary: list[str] | None) -> "Study":
+def _repeated(path: Path, *beside: object) -> "Study":
+    """The study that a file is of; UsageError where anything of a study is given `beside`."""
     from simulator.io.study_files import read_study
 
-    if models or hw or vary:
-        raise UsageError("--repeat takes the whole study from the file; leave MODEL, --hw and --vary out")
+    if any(beside):
+        raise UsageError(
+            "--repeat takes the whole study from the file; leave MODEL, --hw, --vary, settings, formulas, --sample and --seed out"
+        )
     return read_study(path)
 
 
