@@ -110,9 +110,9 @@ class Files:
             if not Path(reference).exists():
                 raise NotFoundError(f"no such file: {reference}")
             return ()
-        from simulator.zoo.recipe import find_recipe
+        from simulator import zoo
 
-        return tuple(find_recipe(reference.partition(":")[0].strip()).parameters)
+        return tuple(zoo.find_recipe(zoo.parse_reference(reference)[0]).parameters)
 
     def accuracy(self, scenario: "Scenario") -> float | None:
         """The published accuracy of a catalogue network, in its precision; None for files, objects and what nobody published."""

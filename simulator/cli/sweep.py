@@ -210,6 +210,8 @@ def _check_picture(ready: "Sweep", table: Path | None) -> None:
 
     if len(ready.space) > MOST_POINTS:
         raise UsageError(f"{len(ready.space):,} points are too many for a picture (at most {MOST_POINTS:,})")
+    if not any(len(axis) > 1 and (axis.numbers is not None or axis.labels.dtype.kind in "if") for axis in ready.axes):
+        raise UsageError("a picture needs an axis of numbers: --vary 'memories.dram.bandwidth=10GB/s..1TB/s'")
     if table is not None and partial_of(table).exists():
         raise UsageError(f"{table} is to be taken up where it stopped: draw it when it is finished (sim sweep --repeat {table})")
 

@@ -21,6 +21,9 @@ _RANGE: Final = re.compile(r"(?P<low>.+?)\.\.(?P<high>[^:]+)(?::(?P<spacing>[a-z
 _COUNT: Final = 16  # points of a range that does not say how many
 MOST_VALUES: Final = 10**7  # of one axis
 # figures that decide which numbers the cost has, beside being some: one machine or runtime a value
+_WHOLE: Final = re.compile(
+    r"engines\.[^.]+\.(units|geometry\.((rows|columns|pixels|inputs|outputs|channels|cores|banks)|(lanes|dot)\..+))"
+)
 _ONE_BY_ONE: Final = re.compile(r"process|runtime\..*\b(resident|input_multiple)")
 
 
@@ -105,6 +108,11 @@ def is_one_by_one(name: str) -> bool:
     return _ONE_BY_ONE.fullmatch(name) is not None
 
 
+def is_whole(name: str) -> bool:
+    """Whether a figure is a whole number: of units of an engine, of the rows of an array."""
+    return _WHOLE.fullmatch(name) is not None
+
+
 def _listed(name: str, values: str) -> tuple[str, ...]:
     """Values between commas; between semicolons where one has commas itself (`precision=int8,fp16@*head*;fp16`)."""
     found = tuple(value.strip() for value in values.split(";" if ";" in values else ","))
@@ -147,11 +155,15 @@ def _figure_axis(name: str, values: str, file: Strict, path: str) -> Axis:
     if ".." in values:
         low_text, high_text, wanted, count = _parts(name, values)
         low, high = (_number(name, text, figure) for text in (low_text, high_text))
-        how: Spacing = wanted or ("lin" if low <= 0 else "log")
-        numbers = _spaced(name, low, high, how, count or _COUNT)
-        spacing = "lin" if how == "lin" else "log"
+        whole = is_whole(name)
+        how: Spacing = wanted or ("lin" if low <= 0 or whole else "log")
+        numbers = _spaced(name, low, high, how, count or (max(int(high - low), 1) + 1 if whole else _COUNT))
+        spacing = None if whole else "lin" if how == "lin" else "log"
+        numbers = np.unique(np.round(numbers)) if whole else numbers
     else:
         numbers = np.array([_number(name, text, figure) for text in _listed(name, values)])
+    if is_whole(name) and (numbers % 1 != 0).any():
+        raise UsageError(f"{name}={values}: units and sides of arrays are whole numbers")
     axis = Axis(name, (), numbers, figure.dimension, figure.per_cycle, spacing, seed)
     for number in (float(numbers.min()), float(numbers.max())):
         _check(axis, number, file, path)

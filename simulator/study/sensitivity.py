@@ -9,14 +9,13 @@ import numpy as np
 from simulator.errors import SimulatorError, UsageError
 from simulator.machine.changed import scaled, with_value
 from simulator.result.estimate import Estimate
-from simulator.study.axes import Axis, is_one_by_one
+from simulator.study.axes import Axis, is_one_by_one, is_whole
 from simulator.study.scenario import Case, Scenario, Sources, case_of, require_figure
 from simulator.study.solve import spread
 from simulator.study.variant import Array, Variant, variant_of
 
 SCHEMA: Final = 1
 STEP: Final = 0.01  # of a figure, either way: what its elasticity is taken over
-_WHOLE: Final = (".geometry.", ".units")  # whole numbers: a hundredth of an array's row is nothing
 _LEAST: Final = 1e-6  # elasticity below which a figure has no effect
 _LEFT_OUT: Final = ("power.tdp", "power.idle", "process")  # nothing is computed from them, or other figures hang on them
 _ONE_BY_ONE: Final = "it decides which numbers there are, beside being one; sim sweep varies it"
@@ -78,6 +77,8 @@ def sensitivity(scenario: Scenario, sources: Sources, *, names: Sequence[str] = 
     wanted = tuple(dict.fromkeys(names)) or _figures(case, runtime=runtime)
     effects, without, unread = [], [], []
     for name in wanted:
+        if is_whole(name):
+            raise UsageError(f"{name}: it is a whole number, and a hundredth of it is nothing; sim sweep varies it")
         if is_one_by_one(name) and names:
             raise UsageError(f"{name}: {_ONE_BY_ONE}")
         if is_one_by_one(name):
@@ -102,7 +103,7 @@ def _figures(case: Case, *, runtime: bool) -> tuple[str, ...]:
     """Names of the figures that may matter: of engines that the runtime uses, more than 0, no whole numbers."""
     used = {engine.id for engine in case.hardware.engines if case.runtime.profile(engine.kind) is not None}
     there = ((path, figure) for path, figure in case.hardware.figures() if path not in _LEFT_OUT)
-    own = [path for path, figure in there if figure.value > 0 and not any(part in path for part in _WHOLE)]
+    own = [path for path, figure in there if figure.value > 0 and not (is_whole(path) or ".geometry." in path)]
     own = [path for path in own if not path.startswith("engines.") or path.split(".")[1] in used]
     if not runtime:
         return tuple(own)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from simulator.errors import UsageError
 from simulator.result.estimate import Estimate
-from simulator.study.axes import Array, Axis, axis_of, is_one_by_one, value_text
+from simulator.study.axes import Array, Axis, axis_of, is_one_by_one, is_whole, value_text
 from simulator.study.formula import Formula, formula_of
 from simulator.study.scenario import Case, Scenario, Sources, case_of, require_figure, with_setting
 from simulator.study.sweep import RESULTS, units_of
@@ -117,6 +117,8 @@ def problem_of(
         require_figure(case, name)
         if is_one_by_one(name):
             raise UsageError(f"'{name}' decides which numbers there are, beside being one, and cannot be solved for; sweep it")
+        if is_whole(name):
+            raise UsageError(f"'{name}' is a whole number; sweep it: sim sweep … --vary {name}=1..16 --where '{targets[0]}'")
         axis = axis_of(text, case) if equals else _around(name, case)
         if axis.spacing is None or axis.name in [other.name for other in axes]:
             raise UsageError(f"'{text}': once each, with a range LOW..HIGH to look in, or without one")

@@ -296,7 +296,7 @@ def test_pareto_of_a_table(tmp_path: Path) -> None:
     table.write_text("name,latency_s,accuracy\na,1,70\nb,2,80\nc,3,75\nd,4,\n")
     done = good("pareto", str(table), "--objective", "latency_s", "--objective", "accuracy", "--name", "name")
     assert "2 of 4 points" in done.out
-    assert "1 points lack a value" in done.out
+    assert "1 point lacks a value" in done.out
     found = good("pareto", str(table), "--objective", "latency_s", "--objective", "accuracy", "--format", "json").json
     assert [row["name"] for row in found["front"]] == ["a", "b"]
     assert found["hypervolume"] == pytest.approx(10.0)  # (3 − 2) · (80 − 70)

@@ -68,7 +68,13 @@ def test_runtime_figures_and_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("nope", "is no figure"), ("batch", "is no figure"), ("process", "sim sweep varies it")]
+    ("name", "says"),
+    [
+        ("nope", "is no figure"),
+        ("batch", "is no figure"),
+        ("process", "sim sweep varies it"),
+        ("engines.cores.units", "whole number"),
+    ],
 )
 def test_what_is_no_figure(name: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):

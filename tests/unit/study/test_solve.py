@@ -108,6 +108,7 @@ def test_the_cheapest_by_a_formula() -> None:
         (["memories.dram.bandwdth"], ["latency<=1s"], "did you mean"),
         (["batch"], ["latency<=1s"], "no figure"),
         (["process"], ["latency<=1s"], "cannot be solved for"),
+        (["engines.cores.units"], ["latency<=1s"], "is a whole number; sweep it"),
         (["memories.dram.bandwidth"], ["latency"], "states no condition"),
         (["memories.dram.bandwidth"], ["latncy<=1s"], "did you mean 'latency'"),
         (["memories.dram.bandwidth"], ["latency<=1GHz*2"], None),
