@@ -38,8 +38,7 @@ def compare_named(
     for name in (metric, *([sort] if sort else [])):
         check_figure(name)
     _check(models=models, hardware=hardware, precisions=precisions)
-    machines = [_station(item, runtime) for item in _once(hardware)]
-    networks = [_network(item, batch) for item in _once(models)]
+    machines, networks = _stations(hardware, runtime), _several(models, batch)
     return compare(runs(networks, machines, precisions), sort=sort, metric=metric)
 
 
@@ -89,9 +88,9 @@ def front_of_networks(
     """The networks on machines that no other beats, of those that fit."""
     wanted = precisions or (MODEL_PRECISIONS if not models else (None,))
     _check(hardware=hardware, precisions=wanted)
-    machines = [_station(item, None) for item in _once(hardware)]
+    machines = _stations(hardware, None)
     if models:
-        networks: Iterable[Network] = [_network(item, None) for item in _once(models)]
+        networks: Iterable[Network] = _several(models, None)
     else:
         from simulator import zoo
 
@@ -167,6 +166,33 @@ def _network(model: Model | str | Path, batch: int | None) -> Network:
     if is_file(model):
         return Network(loaded.name, loaded)
     return Network(str(model), loaded, lambda precision: known_accuracy(str(model), precision))
+
+
+def _several(models: Sequence[Model | str | Path], batch: int | None) -> list[Network]:
+    """Networks to be told apart by their names: files of one name are called by their paths."""
+    given = _once(models)
+    found = [_network(item, batch) for item in given]
+    names = _distinct([network.name for network in found], given)
+    return [replace(network, name=name) for network, name in zip(found, names, strict=True)]
+
+
+def _stations(hardware: Sequence[HardwareSpec | str | Path], runtime: str | None) -> list[Station]:
+    """Machines to be told apart by their names: files of one id are called by their paths."""
+    given = _once(hardware)
+    found = [_station(item, runtime) for item in given]
+    names = _distinct([station.name for station in found], given)
+    return [replace(station, label=name) for station, name in zip(found, names, strict=True)]
+
+
+def _distinct(names: Sequence[str], given: Sequence[object]) -> list[str]:
+    """The names; what several are called by, as it was given, with a number where that does not tell them apart either."""
+    texts = [str(item) if isinstance(item, str | Path) else name for name, item in zip(names, given, strict=True)]
+    found: list[str] = []
+    for name, text in zip(names, texts, strict=True):
+        own = name if names.count(name) == 1 else text
+        same = sum(other == own or other.startswith(f"{own} (") for other in found)
+        found.append(f"{own} ({same + 1})" if own in found else own)
+    return found
 
 
 def _networks(references: Sequence[str], progress: Progress) -> Iterator[Network]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simulator.errors import UsageError
+from simulator.errors import NotFoundError, UsageError
 from simulator.io.hardware_reader import load_runtime, load_spec
 from simulator.io.onnx_reader import parse_model, read_onnx
 from simulator.machine.runtime import RuntimeSpec
@@ -103,21 +103,25 @@ class Files:
         )  # fmt: skip
 
     def parameters(self, reference: str) -> tuple[str, ...]:
-        """Names of the parameters of a catalogue network; none of files and objects."""
-        if reference in self.models or is_file(reference):
+        """Names of the parameters of a catalogue network; none of files and objects. NotFoundError where there is neither."""
+        if reference in self.models:
             return ()
-        from simulator.zoo.recipe import find_recipe
+        if is_file(reference):
+            if not Path(reference).exists():
+                raise NotFoundError(f"no such file: {reference}")
+            return ()
+        from simulator import zoo
 
-        return tuple(find_recipe(reference.partition(":")[0].strip()).parameters)
+        return tuple(zoo.find_recipe(zoo.parse_reference(reference)[0]).parameters)
 
     def accuracy(self, scenario: "Scenario") -> float | None:
         """The published accuracy of a catalogue network, in its precision; None for files, objects and what nobody published."""
-        reference = scenario.model
-        if reference in self.models or is_file(reference):
+        reference, loading = scenario.model, scenario.loading
+        if reference in self.models or is_file(reference) or loading.input_shapes or loading.resolution is not None:
             return None
         from simulator import zoo
 
-        named = with_parameters(reference, dict(scenario.loading.parameters)) if scenario.loading.parameters else reference
+        named = with_parameters(reference, dict(loading.parameters)) if loading.parameters else reference
         found = zoo.accuracy_of(named, scenario.precision)
         return None if found is None else found.value
 

@@ -44,6 +44,8 @@ _PER_CYCLE: Final[dict[str, dict[str, Decimal]]] = {
     "seconds": {"cycle": Decimal(1), "cycles": Decimal(1)},
 }
 _LARGEST = 1e36
+_PLAIN = 1e6  # beyond all prefixes from there on: with an exponent
+_MOST_PLACES = 40  # of a number that is written in full
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)\s*$")
 
 
@@ -126,7 +128,9 @@ def format_exact(value: float, dimension: str) -> str:
     unit = next(iter(_UNITS[dimension]))
     prefix = _prefix(value) if unit else ""
     scaled = Decimal(repr(value)).scaleb(-_DECIMAL[prefix])
-    return f"{scaled.normalize():f} {prefix}{unit}".rstrip()
+    exact = scaled.normalize()
+    plain = not exact or -_MOST_PLACES < exact.adjusted() < _MOST_PLACES
+    return f"{exact:{'f' if plain else 'e'}} {prefix}{unit}".rstrip()
 
 
 def format_si(value: float, unit: str, digits: int = 3) -> str:
@@ -164,7 +168,8 @@ def format_bytes(value: float, digits: int = 3) -> str:
 
 def _significant(value: float, digits: int) -> str:
     text = f"{value:.{digits}g}"
-    return text if "e" not in text else f"{value:.0f}"
+    rounded_up = "e" in text and 1 <= abs(value) < _PLAIN  # 999.9 is 1e+03 with three digits
+    return f"{value:.0f}" if rounded_up else text
 
 
 def _prefix(value: float) -> str:

@@ -57,6 +57,10 @@ def pareto(
         checked_folder(output)
     table = _table(sources or [])
     corner = _reference(reference)
+    if table is not None and (hw or precision):
+        raise UsageError(f"--hw and --precision are of networks; {table} has its rows already")
+    if table is None and not hw:
+        raise UsageError("name at least one machine: --hw rpi4")
     if table is not None:
         found = studies.pareto(table, objective or [], name=name, reference=corner)
     else:

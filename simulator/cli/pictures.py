@@ -17,6 +17,14 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURES
 
 
+def checked_picture(path: Path) -> Path:
+    """`path`, once its suffix is known to be one of pictures: before anything is reckoned."""
+    from simulator.report.plots.save import checked_suffix
+
+    checked_suffix(path)
+    return path
+
+
 def draw(figure: "Callable[[], Figure]", path: Path) -> None:
     """Draw and write it."""
     from simulator.report.plots.save import save

@@ -9,8 +9,9 @@ import typer
 
 from simulator.cli import options as opt
 from simulator.cli.output import checked_folder, console, emit
-from simulator.cli.pictures import draw
+from simulator.cli.pictures import checked_picture, draw, is_picture
 from simulator.cli.study_options import Set, settings_of
+from simulator.errors import UsageError
 
 
 class Format(StrEnum):
@@ -51,6 +52,8 @@ def solve(
 
     if output is not None:
         checked_folder(output)
+        if is_picture(output):
+            raise UsageError(f"{output}: solve draws nothing; -o writes JSON")
     settings = settings_of(set_, precision=precision, batch=batch, runtime=runtime, overlap=overlap)
     found = studies.solve(model, hw, vary or [], target or [], settings=settings, minimize=minimize, allow_unknown=allow_unknown)
     if format is Format.JSON or output is not None:
@@ -81,7 +84,7 @@ def sensitivity(
     from simulator.report.solved import show_sensitivity
 
     if output is not None:
-        checked_folder(output)
+        checked_picture(checked_folder(output))
     settings = settings_of(set_, precision=precision, batch=batch, runtime=runtime, overlap=overlap)
     found = studies.sensitivity(
         model, hw, settings=settings, figures=figure or [], runtime=with_runtime, allow_unknown=allow_unknown

@@ -96,12 +96,14 @@ def sweep(
     from simulator.study.sweep import Sweep
 
     table, picture = _outputs(output or [])
+    if output and format is Format.CSV:
+        raise UsageError("--format csv prints all rows and -o writes them: one of both")
+    settings = settings_of(
+        set_, precision=precision, batch=batch, runtime=runtime, overlap=overlap, dim=dim, input_shape=input_shape
+    )
     if repeat is not None:
-        study = _repeated(repeat, models, hw, vary)
+        study = _repeated(repeat, models, hw, vary, settings, where, derive, sample, seed)
     else:
-        settings = settings_of(
-            set_, precision=precision, batch=batch, runtime=runtime, overlap=overlap, dim=dim, input_shape=input_shape
-        )
         varied, settings_, asked, derived = (tuple(given or ()) for given in (vary, settings, where, derive))
         method, size = _sampled(sample)
         study = Study(tuple(models or ()), tuple(hw or ()), varied, settings_, asked, derived, method, size, seed)
@@ -122,11 +124,14 @@ def _sampled(sample: str | None) -> "tuple[Method, int]":
     return ("random" if method == "random" else "lhs"), int(count)
 
 
-def _repeated(path: Path, models: list[str] | None, hw: list[str] | None, vary: list[str] | None) -> "Study":
+def _repeated(path: Path, *beside: object) -> "Study":
+    """The study that a file is of; UsageError where anything of a study is given `beside`."""
     from simulator.io.study_files import read_study
 
-    if models or hw or vary:
-        raise UsageError("--repeat takes the whole study from the file; leave MODEL, --hw and --vary out")
+    if any(beside):
+        raise UsageError(
+            "--repeat takes the whole study from the file; leave MODEL, --hw, --vary, settings, formulas, --sample and --seed out"
+        )
     return read_study(path)
 
 
@@ -207,6 +212,8 @@ def _check_picture(ready: "Sweep", table: Path | None) -> None:
 
     if len(ready.space) > MOST_POINTS:
         raise UsageError(f"{len(ready.space):,} points are too many for a picture (at most {MOST_POINTS:,})")
+    if not any(len(axis) > 1 and (axis.numbers is not None or axis.labels.dtype.kind in "if") for axis in ready.axes):
+        raise UsageError("a picture needs an axis of numbers: --vary 'memories.dram.bandwidth=10GB/s..1TB/s'")
     if table is not None and partial_of(table).exists():
         raise UsageError(f"{table} is to be taken up where it stopped: draw it when it is finished (sim sweep --repeat {table})")
 

@@ -54,6 +54,8 @@ def whatif(
     found = studies.whatif(
         model, hw, _scenarios(changed, scenario or [], each=each), base=base or [], allow_unknown=allow_unknown
     )
+    if all(outcome.estimate is None for outcome in found.after):
+        raise UsageError("\n".join(f"{outcome.name}: {outcome.reason}" for outcome in found.after).removeprefix("changed: "))
     if output is not None and is_picture(output):
         from simulator.report import pictures
 
@@ -80,8 +82,8 @@ def _scenarios(changed: list[str], scenarios: list[str], *, each: bool) -> dict[
     for text in scenarios:
         name, colon, settings = text.partition(": ")
         name, settings = (name.strip(), settings) if colon else (text, text)
-        if name in found or not settings.split():
-            raise UsageError(f"--scenario '{text}': write 'NAME: SETTING SETTING', each NAME once")
+        if name in ("", "before", *found) or not settings.split():
+            raise UsageError(f"--scenario '{text}': write 'NAME: SETTING SETTING', each NAME once, and none of them 'before'")
         found[name] = settings.split()
     if not found:
         raise UsageError("nothing is changed: --set memories.dram.bandwidth=2x, --precision int8, --batch 8 …")

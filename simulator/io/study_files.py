@@ -87,7 +87,7 @@ class StudyFile:
             done, reached, tally = int(found["blocks"]), int(found["reached"]), found["tally"]
             self.tally = Tally(tally["seen"], tally["kept"], tally["excluded"])
             self.tally.without.update({str(reason): int(count) for reason, count in tally["without"].items()})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise OutputError(f"{self._journal} cannot be read, so nothing can be taken up; {fresh}") from error
         other = [name for name, value in json.loads(json.dumps(self._about)).items() if about[name] != value]
         if other:
@@ -279,10 +279,12 @@ def read_study(path: Path) -> Study:
         if path.suffix.lower() == ".parquet":
             text = (_arrow().parquet.read_schema(path).metadata or {}).get(_KEY, b"").decode()
         else:
-            with path.open(encoding="utf-8") as file:
+            with path.open(encoding="utf-8-sig") as file:
                 line = file.readline(10**6)
             text = line.removeprefix(_MARK) if line.startswith(_MARK) else ""
         found = json.loads(text) if text else None
+    except RecursionError as error:
+        raise UsageError(f"{path} cannot be read: its first line is nested too deeply") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if not isinstance(found, dict):
@@ -300,7 +302,7 @@ def read_columns(path: Path) -> Columns:
         if path.suffix.lower() == ".parquet":
             table = _arrow().parquet.read_table(path)
             return {name: np.asarray(table[name].to_numpy(zero_copy_only=False)) for name in table.column_names}
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(line for line in file if not line.startswith("#")))
     except (OSError, ValueError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error

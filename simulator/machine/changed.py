@@ -1,5 +1,6 @@
 """A machine or a runtime with other values under some of its paths: `memories.dram.bandwidth`, `engines.tensor.peak.fp16`."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -86,6 +87,8 @@ def scaled(spec: Strict, path: str, factor: float) -> Figure:
     if not factor > 0:
         raise UsageError(f"{path}={factor:g}x: must be more than 0")
     value = figure.value * factor
+    if not math.isfinite(value):
+        raise UsageError(f"{path}={factor:g}x: out of range")
     unit = " per cycle" if figure.per_cycle else ""
     text = f"{format_exact(value, figure.dimension)}{unit}" if figure.dimension else f"{value:g}"
     note = f"{_NOTE}: {factor:g} × {figure.text}"

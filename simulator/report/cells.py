@@ -1,5 +1,6 @@
 """Values of any dimension as people read them: `1.23 ms`, `312 KiB`, `2 TB/s`; ratios as `×0.52`."""
 
+import math
 from typing import Final
 
 from simulator.units import format_bytes, format_count, format_si
@@ -21,6 +22,8 @@ def cell(value: float | None, dimension: str, *, per_cycle: bool = False, digits
     """A value with its unit; `–` where there is none."""
     if value is None or value != value:  # NaN
         return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
     if dimension == "bytes":
         return format_bytes(value, digits)
     unit = UNITS.get(dimension, "")

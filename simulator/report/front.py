@@ -14,10 +14,12 @@ _WIDTH = 12  # columns of a figure
 def show_front(found: Front, console: Console, top: int) -> None:
     """Print it."""
     size = int(found.mask.sum())
+    whole = "1 point" if len(found.points) == 1 else f"{len(found.points):,} points"
     ways = ", ".join(f"{objective.key} ({objective.better} is better)" for objective in found.objectives)
-    parts: list[RenderableType] = [Text(f"{size} of {len(found.points):,} points on the front of {ways}", style="bold")]
+    parts: list[RenderableType] = [Text(f"{size} of {whole} on the front of {ways}", style="bold")]
     if found.unknown:
-        parts.append(Text(f"· {found.unknown} points lack a value of one of them", style="yellow"))
+        lack = "1 point lacks" if found.unknown == 1 else f"{found.unknown:,} points lack"
+        parts.append(Text(f"· {lack} a value of one of them", style="yellow"))
     if found.volume is not None:
         corner = ", ".join(_shown(o, value) for o, value in zip(found.objectives, found.reference, strict=True))
         parts.append(Text(f"hypervolume {found.volume:.4g} up to ({corner})", style="dim"))
@@ -39,6 +41,8 @@ def _table(found: Front, rows: list[dict[str, object]], width: int) -> Renderabl
     keys = [objective.key for objective in found.objectives]
     others = [key for key in found.columns if key not in keys and _tells(found, key)]
     words = [key for key in others if found.columns[key].dtype.kind not in "fiub"]
+    if not others:  # one point alone still has a name
+        words = [key for key in found.columns if found.columns[key].dtype.kind not in "fiub"][:1]
     words = words[: max((width - _WIDTH * len(keys)) // 16, 1)]
     numbers = [key for key in others if key not in words]
     numbers = numbers[: max((width - _WIDTH * len(keys) - 18 * len(words)) // _WIDTH, 0)]

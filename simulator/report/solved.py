@@ -111,10 +111,14 @@ def show_sensitivity(found: Sensitivity, console: Console, top: int) -> None:
     reading = f"elasticity: % of latency (energy) for 1 % more of the figure, over ±{STEP:.0%}; ×½, ×2: latency at half and twice"
     knee = f"knee: the value from which on a doubling wins less than {KNEE_GAIN - 1:.0%}"
     shown = found.effects[: top or None]
-    parts: list[RenderableType] = [headline(est, console.width), Text(reading, style="dim"), Text(knee, style="dim"), Text()]
-    parts.append(_effects(shown, console.width, energy=est.energy_j is not None))
+    parts: list[RenderableType] = [headline(est, console.width), Text(reading, style="dim"), Text(knee, style="dim")]
+    if shown:
+        parts += [Text(), _effects(shown, console.width, energy=est.energy_j is not None)]
     rest = [effect.name for effect in found.effects[len(shown) :]]
-    for what, names in (("less effect", rest), ("no effect", list(found.without)), ("not varied", [n for n, _ in found.unread])):
+    unread: dict[str, list[str]] = {}
+    for name, reason in found.unread:
+        unread.setdefault(f"not varied ({printable(reason)})", []).append(name)
+    for what, names in (("less effect", rest), ("no effect", list(found.without)), *unread.items()):
         if names:
             parts += [Text(), Text(f"{what}: {', '.join(names)}", style="dim")]
     console.print(Group(*parts))

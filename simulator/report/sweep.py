@@ -1,5 +1,6 @@
 """Sweeps as text: what was looked at, the best rows, and how far each result ranges."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -33,7 +34,11 @@ def _headline(found: SweepResult, already: int) -> str:
     rate = f", {new / found.seconds:,.0f} points/s" if found.seconds > 0 and new else ""
     resumed = f" ({already:,} of them were there already)" if already else ""
     kept = "" if tally.kept == tally.seen else f", {tally.kept:,} kept"
-    return f"{tally.seen:,} points{resumed}{kept}{rate}"
+    return f"{_points(tally.seen)}{resumed}{kept}{rate}"
+
+
+def _points(count: int) -> str:
+    return "1 point" if count == 1 else f"{count:,} points"
 
 
 def _axes(axes: Sequence[Axis]) -> Iterator[str]:
@@ -53,13 +58,15 @@ def _axes(axes: Sequence[Axis]) -> Iterator[str]:
 def _losses(found: SweepResult) -> Iterator[str]:
     """Points that are not among the rows, and why."""
     if found.tally.excluded:
-        yield f"{found.tally.excluded:,} points do not meet {' and '.join(found.study.where)}"
+        verb = "does" if found.tally.excluded == 1 else "do"
+        yield f"{_points(found.tally.excluded)} {verb} not meet {' and '.join(found.study.where)}"
     reasons = found.tally.without.most_common()
     for reason, count in reasons[:_REASONS]:
-        yield f"{count:,} points have no value: {reason}"
+        yield f"{_points(count)} {'has' if count == 1 else 'have'} no value: {reason}"
     if len(reasons) > _REASONS:
         others = sum(count for _, count in reasons[_REASONS:])
-        yield f"{others:,} more points have none, for {len(reasons) - _REASONS} other reasons"
+        left = len(reasons) - _REASONS
+        yield f"{_points(others)} more without one, for {'another reason' if left == 1 else f'{left} other reasons'}"
 
 
 def _rows(found: SweepResult, sort: str, width: int) -> RenderableType:
@@ -119,6 +126,6 @@ def sweep_dict(found: SweepResult) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    """A value as JSON has it; None for NaN."""
+    """A value as JSON has it; None for what is no finite number (1/0)."""
     own = getattr(value, "item", lambda: value)()
-    return None if own != own else own
+    return None if isinstance(own, float) and not math.isfinite(own) else own

@@ -87,7 +87,8 @@ def _several(found: WhatIf, width: int) -> RenderableType:
     shown = [TOTALS[name] for name in _SEVERAL]
     if width >= _FULL_WIDTH:
         shown[1:1] = [TOTALS["throughput"], TOTALS["power"]]
-    shown = [total for total in shown if any(o.estimate is not None and total.of(o.estimate) is not None for o in found.after)]
+    known = [outcome.estimate for outcome in (found.before, *found.after) if outcome.estimate is not None]
+    shown = [total for total in shown if any(total.of(est) is not None for est in known)]
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
     table.add_column("scenario", overflow="fold")
     for total in shown:

@@ -13,7 +13,7 @@ from simulator.machine.changed import factor_of, figure_at, with_columns, with_v
 from simulator.machine.figures import Figure
 from simulator.machine.spec import HardwareSpec, Strict
 from simulator.study.scenario import Case, file_of
-from simulator.units import format_exact, parse
+from simulator.units import Quantity, format_exact, parse
 
 Array = NDArray[np.float64]
 Spacing = Literal["lin", "log", "x2"]
@@ -21,6 +21,9 @@ _RANGE: Final = re.compile(r"(?P<low>.+?)\.\.(?P<high>[^:]+)(?::(?P<spacing>[a-z
 _COUNT: Final = 16  # points of a range that does not say how many
 MOST_VALUES: Final = 10**7  # of one axis
 # figures that decide which numbers the cost has, beside being some: one machine or runtime a value
+_WHOLE: Final = re.compile(
+    r"engines\.[^.]+\.(units|geometry\.((rows|columns|pixels|inputs|outputs|channels|cores|banks)|(lanes|dot)\..+))"
+)
 _ONE_BY_ONE: Final = re.compile(r"process|runtime\..*\b(resident|input_multiple)")
 
 
@@ -105,6 +108,11 @@ def is_one_by_one(name: str) -> bool:
     return _ONE_BY_ONE.fullmatch(name) is not None
 
 
+def is_whole(name: str) -> bool:
+    """Whether a figure is a whole number: of units of an engine, of the rows of an array."""
+    return _WHOLE.fullmatch(name) is not None
+
+
 def _listed(name: str, values: str) -> tuple[str, ...]:
     """Values between commas; between semicolons where one has commas itself (`precision=int8,fp16@*head*;fp16`)."""
     found = tuple(value.strip() for value in values.split(";" if ";" in values else ","))
@@ -139,7 +147,7 @@ def _figure_axis(name: str, values: str, file: Strict, path: str) -> Axis:
     """Values of a figure; one that the file leaves out, or has by the clock where these are not, is first set to the first."""
     first = values.partition("..")[0].partition(",")[0].strip()
     figure, seed = figure_at(file, path), None
-    if figure is None or (factor_of(first) is None and parse(first, figure.dimension).per_cycle != figure.per_cycle):
+    if figure is None or (factor_of(first) is None and _quantity(name, first, figure.dimension).per_cycle != figure.per_cycle):
         file, seed = with_value(file, path, first), first
         figure = figure_at(file, path)
         assert figure is not None, "a value was put there"
@@ -147,11 +155,15 @@ def _figure_axis(name: str, values: str, file: Strict, path: str) -> Axis:
     if ".." in values:
         low_text, high_text, wanted, count = _parts(name, values)
         low, high = (_number(name, text, figure) for text in (low_text, high_text))
-        how: Spacing = wanted or ("lin" if low <= 0 else "log")
-        numbers = _spaced(name, low, high, how, count or _COUNT)
-        spacing = "lin" if how == "lin" else "log"
+        whole = is_whole(name)
+        how: Spacing = wanted or ("lin" if low <= 0 or whole else "log")
+        numbers = _spaced(name, low, high, how, count or (max(int(high - low), 1) + 1 if whole else _COUNT))
+        spacing = None if whole else "lin" if how == "lin" else "log"
+        numbers = np.unique(np.round(numbers)) if whole else numbers
     else:
         numbers = np.array([_number(name, text, figure) for text in _listed(name, values)])
+    if is_whole(name) and (numbers % 1 != 0).any():
+        raise UsageError(f"{name}={values}: units and sides of arrays are whole numbers")
     axis = Axis(name, (), numbers, figure.dimension, figure.per_cycle, spacing, seed)
     for number in (float(numbers.min()), float(numbers.max())):
         _check(axis, number, file, path)
@@ -190,22 +202,30 @@ def _number(name: str, text: str, figure: Figure) -> float:
     """One value in SI units: a quantity, or a multiple of the figure."""
     factor = factor_of(text)
     if factor is not None:
+        if not math.isfinite(figure.value * factor):
+            raise UsageError(f"{name}: '{text}' is out of range")
         return figure.value * factor
-    try:
-        found = parse(text, figure.dimension)
-    except UnitError as error:
-        raise UnitError(f"{name}: {error}") from error
+    found = _quantity(name, text, figure.dimension)
     if found.per_cycle != figure.per_cycle:
         raise UnitError(f"{name}: '{text}' and '{figure.text}' are one by the clock and one not; write all alike")
     return found.value
 
 
+def _quantity(name: str, text: str, dimension: str) -> Quantity:
+    """What a text says, in SI units; UnitError that names the axis."""
+    try:
+        return parse(text, dimension)
+    except UnitError as error:
+        raise UnitError(f"{name}: {error}") from error
+
+
 def _spaced(name: str, low: float, high: float, spacing: Spacing, count: int) -> Array:
     """Numbers from low to high, both among them."""
     if not low < high:
-        raise UsageError(f"{name}: the range from {low:g} to {high:g} is empty")
+        raise UsageError(f"{name}: the range is empty; its ends are LOW..HIGH, the lower one first")
     if count > MOST_VALUES:
-        raise UsageError(f"{name}: {count:,} values; at most {MOST_VALUES:,}")
+        shown = f"{count:,}" if count < 10**15 else f"{count:.0e}"
+        raise UsageError(f"{name}: {shown} values; at most {MOST_VALUES:,}")
     if spacing != "lin" and low <= 0:
         raise UsageError(f"{name}: a logarithmic range starts above 0")
     if spacing == "x2":

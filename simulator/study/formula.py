@@ -7,8 +7,10 @@ units; nothing else is read, and nothing is ever executed as Python.
 import ast
 import operator
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +19,7 @@ from simulator.errors import UnitError, UsageError, did_you_mean
 from simulator.units import parse
 
 Values = Mapping[str, Any]
+Units = Mapping[str, tuple[str, bool]]  # a name's dimension of units.py, empty for plain numbers, and whether it is by the clock
 _LONGEST: Final = 2000  # characters
 _QUANTITY: Final = re.compile(
     r"(?<![\w.])(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)"
@@ -49,18 +52,49 @@ def _pairwise(function: Callable[[Any, Any], Any], values: tuple[Any, ...]) -> A
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """A formula as it was written, and the names in it."""
+    """A formula as it was written, the names in it, and which of these are compared with which quantities."""
 
     text: str
     names: tuple[str, ...]
+    compared: tuple[tuple[str, str], ...]
     _tree: ast.expr
 
-    def check(self, known: Collection[str]) -> None:
-        """UsageError for a name that none of the known ones is."""
+    def check(self, known: Collection[str], units: Units = MappingProxyType({})) -> None:
+        """Refuse a name that is none of the known ones, and a comparison of one with a quantity of something else.
+
+        `units` are the dimensions of names and whether they are by the clock; names that are left out are not checked.
+
+        Raises:
+            UsageError: no column is called so.
+            UnitError: `latency <= 33mJ`, `accuracy >= 70%` where accuracy is a plain number.
+        """
         unknown = [name for name in self.names if name not in known]
         if unknown:
             names = ", ".join(dict.fromkeys(known))
             raise UsageError(f"'{self.text}': no column '{unknown[0]}'{did_you_mean(unknown[0], known)} (known: {names})")
+        for name, quantity in self.compared:
+            if name in units:
+                self._check_unit(name, quantity, *units[name])
+
+    def _check_unit(self, name: str, quantity: str, dimension: str, per_cycle: bool) -> None:
+        """UnitError for a column that is compared with a quantity of something else."""
+        if not dimension:
+            raise UnitError(f"'{self.text}': {name} has no unit; compare it with a plain number, not '{quantity}'")
+        try:
+            alike = parse(quantity, dimension).per_cycle == per_cycle
+        except UnitError as error:
+            raise UnitError(f"'{self.text}': {name}: {error}") from error
+        if not alike:
+            raise UnitError(f"'{self.text}': {name} and '{quantity}' are one by the clock and one not; write both alike")
+
+    def check_condition(self, conditions: Collection[str] = ()) -> None:
+        """UsageError for what neither holds nor fails (`latency`, `1`); `conditions` are names that do, such as `fits`."""
+        if not self.is_condition(conditions):
+            raise UsageError(f"'{self.text}' states no condition; write a comparison, for example 'latency <= 33ms'")
+
+    def is_condition(self, conditions: Collection[str] = ()) -> bool:
+        """Whether it holds or fails, beside names that do."""
+        return _is_condition(self._tree, conditions)
 
     def value(self, columns: Values) -> Any:
         """What it comes to over columns by name (numpy arrays, of text or numbers, that broadcast).
@@ -87,26 +121,53 @@ def formula_of(text: str) -> Formula:
     """
     if len(text) > _LONGEST:
         raise UsageError(f"a formula of {len(text):,} characters; at most {_LONGEST:,} are read")
-    plain = _QUANTITY.sub(_number, text)
+    quantities = _Quantities()
+    plain = _QUANTITY.sub(quantities.placed, text)
     try:
-        tree = ast.parse(plain.strip(), mode="eval").body
+        tree = quantities.visit(ast.parse(plain.strip(), mode="eval").body)
         names = tuple(dict.fromkeys(_names(tree, text)))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise UsageError(f"'{text}' is not a formula ({reason}); write for example 'latency <= 33ms'") from error
-    return Formula(text, names, tree)
+    return Formula(text, names, tuple(_compared_quantities(tree)), tree)
 
 
-def _number(found: re.Match[str]) -> str:
-    """A quantity as a plain number in SI units."""
-    text, unit = found[0], found["unit"]
-    if re.fullmatch(r"[eE]\d*", unit) or unit in _WORDS:
-        return text
+class _Quantities(ast.NodeTransformer):
+    """Quantities with units, first as names that Python can read, then as constants in SI units that keep their text."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, ast.Constant] = {}
+
+    def placed(self, found: re.Match[str]) -> str:
+        """The name that stands for a quantity; the text itself for what is none (`1 and`)."""
+        if re.fullmatch(r"[eE]\d*", found["unit"]) or found["unit"] in _WORDS:
+            return found[0]
+        name = f"_{len(self._found)}"
+        self._found[name] = ast.Constant(_number(found[0], found["unit"]), kind=found[0])
+        return f"{name} "
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """The constant in the place of its name; `ast` looks for a method that is called so."""
+        return self._found.get(node.id, node)
+
+
+def _compared_quantities(tree: ast.expr) -> Iterator[tuple[str, str]]:
+    """Names that are compared with a quantity, and its text."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+            for one, other in (*pairwise(parts), *pairwise(parts[::-1])):
+                if isinstance(one, ast.Name | ast.Attribute) and isinstance(other, ast.Constant) and other.kind:
+                    yield _dotted(one, ""), other.kind
+
+
+def _number(text: str, unit: str) -> float:
+    """A quantity in SI units."""
     if re.search(r"(FL)?OP(S|/s)$", unit):
         raise UnitError(f"'{text}': write it in MAC/s (1 MAC = 2 OP), for peaks are columns of MACs")
     for dimension in _DIMENSIONS:
         try:
-            return repr(parse(text, dimension).value)
+            return parse(text, dimension).value
         except UnitError:
             continue
     raise UnitError(f"'{text}': no unit '{unit}' is known")
@@ -137,6 +198,20 @@ def _names(node: ast.expr, text: str) -> list[str]:
             raise UsageError(f"'{text}': no function '{name}' (there are {', '.join(_FUNCTIONS)})")
         case _:
             raise UsageError(f"'{text}': '{ast.unparse(node)}' has no place in a formula")
+
+
+def _is_condition(node: ast.expr, conditions: Collection[str]) -> bool:
+    """Whether a node holds or fails."""
+    match node:
+        case ast.Compare():
+            return True
+        case ast.BoolOp(values=values):
+            return all(_is_condition(value, conditions) for value in values)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return _is_condition(operand, conditions)
+        case ast.Name() | ast.Attribute():
+            return _dotted(node, "") in conditions
+    return False
 
 
 def _dotted(node: ast.expr, text: str) -> str:

@@ -1,5 +1,6 @@
 """Fronts over any columns: designs of a sweep, networks of a comparison, a table of accuracies."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -65,9 +66,9 @@ class Front:
 
 
 def _plain(value: object) -> Any:
-    """A cell as JSON has it; None for NaN."""
+    """A cell as JSON has it; None for what is no finite number."""
     own = getattr(value, "item", lambda: value)()
-    return None if own != own else own
+    return None if isinstance(own, float) and not math.isfinite(own) else own
 
 
 def objective_of(text: str, columns: Columns) -> Objective:
@@ -116,6 +117,9 @@ def front_of(
         raise UsageError(f"no row has a value of {' and of '.join(objective.key for objective in found)}")
     if reference is not None and len(reference) != len(found):
         raise UsageError(f"a reference has a value for each objective: {len(found)}, not {len(reference)}")
+    for values, objective in zip(points[known].T, found, strict=True):
+        if not np.isfinite(values).all():
+            raise UsageError(f"column '{objective.key}' has infinite values; leave their rows out, or their cells empty")
     worst = [(np.nanmax if way == "less" else np.nanmin)(points[known, d]) for d, way in enumerate(better)]
     corner = tuple(float(value) for value in (worst if reference is None else reference))
     mask = front(points, better)

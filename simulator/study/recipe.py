@@ -43,7 +43,7 @@ class Study:
         lists = {"models", "hardware", "vary", "settings", "where", "derive"}
         given = {key: value for key, value in data.items() if key != "schema"}
         texts = all(isinstance(given.get(key), list | tuple) and all(isinstance(x, str) for x in given[key]) for key in lists)
-        numbers = all(isinstance(given.get(key), int) for key in ("size", "seed"))
+        numbers = all(type(given.get(key)) is int and given[key] >= 0 for key in ("size", "seed"))
         if set(given) != lists | {"method", "size", "seed"} or not (texts and numbers) or given["method"] not in METHODS:
             raise UsageError("not a study: fields are missing, unknown or of a wrong type")
         fields: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in given.items()}

@@ -79,12 +79,14 @@ class Best:
             name: np.concatenate([self.columns[name], values]) if self.columns else values for name, values in columns.items()
         }
         values = merged[self.key]
-        order = np.argsort(values if self.better == "less" else -values, kind="stable")[: self.most]  # NaN last
+        order = np.argsort(values if self.better == "less" else -values.astype(float), kind="stable")[: self.most]  # NaN last
         self.columns = {name: values[order] for name, values in merged.items()}
 
 
 def better_of(key: str) -> Better:
-    """Whether less or more of a column is better: as the totals say, less of anything else."""
+    """Whether less or more of a column is better: as the totals say, more of accuracy and of fits, less of anything else."""
+    if key in ("accuracy", "fits"):
+        return "more"
     return next((total.better for total in TOTALS.values() if total.key == key), "less")
 
 

@@ -42,15 +42,16 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A machine to run on, with its software."""
+    """A machine to run on, with its software; `label` is what it is called where its id alone does not tell it apart."""
 
     spec: HardwareSpec
     runtime: RuntimeSpec
+    label: str = ""
 
     @property
     def name(self) -> str:
-        """Catalogue id, and mode where it runs in one: `jetson_orin_nano:15W`."""
-        return f"{self.spec.id}:{self.spec.mode}" if self.spec.mode else self.spec.id
+        """Catalogue id, and mode where it runs in one: `jetson_orin_nano:15W`; or its label."""
+        return self.label or ":".join(filter(None, (self.spec.id, self.spec.mode)))
 
     @property
     def power_w(self) -> float | None:

@@ -43,7 +43,7 @@ class Sources(Protocol):
         """A network by file or catalogue name."""
 
     def parameters(self, reference: str) -> tuple[str, ...]:
-        """Names of the parameters that the recipe of a catalogue network has; none for files."""
+        """Names of the parameters that the recipe of a catalogue network has; none for files. NotFoundError without either."""
 
     def accuracy(self, scenario: "Scenario") -> float | None:
         """The published accuracy of a catalogue network as it is, in its precision; None where there is none."""
@@ -175,12 +175,15 @@ def _with_loading(scenario: Scenario, name: str, value: str, sources: Sources) -
     if name.startswith(_DIM):
         return replace(loading, dims=_with_pair(loading.dims, name.removeprefix(_DIM), str(whole_number(name, value))))
     if name.startswith(_SHAPE):
-        shape = tuple(whole_number(name, size) for size in value.lower().split("x"))
+        sizes = value.lower().split("x")
+        if not all(size.isascii() and size.isdigit() and int(size[:13]) > 0 for size in sizes):
+            raise UsageError(f"{name}={value}: write whole numbers above 0 with x between them, as in 1x3x224x224")
+        shape = tuple(whole_number(name, size) for size in sizes)
         kept = tuple(pair for pair in loading.input_shapes if pair[0] != name.removeprefix(_SHAPE))
         return replace(loading, input_shapes=(*kept, (name.removeprefix(_SHAPE), shape)))
-    if name in sources.parameters(scenario.model):
+    if name in sources.parameters(scenario.model) and not (name == "resolution" and "x" in value):
         return replace(loading, parameters=_with_pair(loading.parameters, name, value))
-    if name == "resolution":
+    if name == "resolution":  # of a recipe, which has squares alone, as of a file
         return replace(loading, resolution=value)
     return None
 
@@ -278,6 +281,20 @@ def file_of(case: Case, name: str) -> tuple[Strict, str] | None:
     else:
         return None
     return found if is_figure(*found) else None
+
+
+def require_figure(case: Case, name: str) -> tuple[Strict, str]:
+    """The file and the path in it of the figure that a name means.
+
+    Raises:
+        UsageError: no such path, or a name of something else.
+    """
+    found = file_of(case, name)
+    if found is None:
+        known = [path for path, _ in case.hardware.figures()]
+        hint = did_you_mean(name, known)
+        raise UsageError(f"'{name}' is no figure of {case.hardware.id} or of its runtime{hint} (sim hw show lists them)")
+    return found
 
 
 def described(scenario: Scenario) -> Mapping[str, str]:

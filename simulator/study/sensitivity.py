@@ -6,20 +6,20 @@ from typing import Final
 
 import numpy as np
 
-from simulator.errors import SimulatorError
+from simulator.errors import SimulatorError, UsageError
 from simulator.machine.changed import scaled, with_value
 from simulator.result.estimate import Estimate
-from simulator.study.axes import Axis, is_one_by_one
+from simulator.study.axes import Axis, is_one_by_one, is_whole
 from simulator.study.records import html_of
-from simulator.study.scenario import Case, Scenario, Sources, case_of, file_of
+from simulator.study.scenario import Case, Scenario, Sources, case_of, require_figure
 from simulator.study.solve import spread
 from simulator.study.variant import Array, Variant, variant_of
 
 SCHEMA: Final = 1
 STEP: Final = 0.01  # of a figure, either way: what its elasticity is taken over
-_WHOLE: Final = (".geometry.", ".units")  # whole numbers: a hundredth of an array's row is nothing
 _LEAST: Final = 1e-6  # elasticity below which a figure has no effect
 _LEFT_OUT: Final = ("power.tdp", "power.idle", "process")  # nothing is computed from them, or other figures hang on them
+_ONE_BY_ONE: Final = "it decides which numbers there are, beside being one; sim sweep varies it"
 _KNEE_SPAN, _KNEE_POINTS = 64.0, 385  # the range around a figure in which its knee is looked for, 32 points a doubling
 KNEE_GAIN: Final = 1.05  # a doubling that wins less than this is past the knee
 
@@ -89,11 +89,15 @@ def sensitivity(scenario: Scenario, sources: Sources, *, names: Sequence[str] = 
     """
     case = case_of(scenario, sources)
     variant = variant_of(case)
-    wanted = tuple(names) or _figures(case, runtime=runtime)
+    wanted = tuple(dict.fromkeys(names)) or _figures(case, runtime=runtime)
     effects, without, unread = [], [], []
     for name in wanted:
+        if is_whole(name):
+            raise UsageError(f"{name}: it is a whole number, and a hundredth of it is nothing; sim sweep varies it")
+        if is_one_by_one(name) and names:
+            raise UsageError(f"{name}: {_ONE_BY_ONE}")
         if is_one_by_one(name):
-            unread.append((name, "it decides which numbers there are, beside being one; sim sweep varies it"))
+            unread.append((name, _ONE_BY_ONE))
             continue
         try:
             effect = _effect(name, case, variant)
@@ -114,7 +118,7 @@ def _figures(case: Case, *, runtime: bool) -> tuple[str, ...]:
     """Names of the figures that may matter: of engines that the runtime uses, more than 0, no whole numbers."""
     used = {engine.id for engine in case.hardware.engines if case.runtime.profile(engine.kind) is not None}
     there = ((path, figure) for path, figure in case.hardware.figures() if path not in _LEFT_OUT)
-    own = [path for path, figure in there if figure.value > 0 and not any(part in path for part in _WHOLE)]
+    own = [path for path, figure in there if figure.value > 0 and not (is_whole(path) or ".geometry." in path)]
     own = [path for path in own if not path.startswith("engines.") or path.split(".")[1] in used]
     if not runtime:
         return tuple(own)
@@ -126,8 +130,7 @@ def _figures(case: Case, *, runtime: bool) -> tuple[str, ...]:
 
 def _effect(name: str, case: Case, variant: Variant) -> Effect | None:
     """What a figure does; None where nothing."""
-    file = file_of(case, name)
-    assert file is not None, f"{name} is a figure"
+    file = require_figure(case, name)
     figure = scaled(*file, 1.0)
     axis = Axis(name, (), np.array([figure.value]), figure.dimension, figure.per_cycle)
     most = next((factor for factor in (_KNEE_SPAN, 16.0, 4.0, 2.0, 1.0 + STEP, 1.0) if _may_be(case, name, factor)), 1.0)
@@ -149,8 +152,7 @@ def _effect(name: str, case: Case, variant: Variant) -> Effect | None:
 
 def _may_be(case: Case, name: str, factor: float) -> bool:
     """Whether the file takes a multiple of a figure, other figures apart."""
-    file = file_of(case, name)
-    assert file is not None
+    file = require_figure(case, name)
     try:
         with_value(*file, f"{factor!r}x")
     except SimulatorError:

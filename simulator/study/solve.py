@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from simulator.errors import UsageError
 from simulator.result.estimate import Estimate
-from simulator.study.axes import Array, Axis, axis_of, value_text
+from simulator.study.axes import Array, Axis, axis_of, is_one_by_one, is_whole, value_text
 from simulator.study.formula import Formula, formula_of
-from simulator.study.scenario import Case, Scenario, Sources, case_of, file_of, with_setting
-from simulator.study.sweep import RESULTS
+from simulator.study.scenario import Case, Scenario, Sources, case_of, require_figure, with_setting
+from simulator.study.sweep import RESULTS, units_of
 from simulator.study.variant import Variant, variant_of
 
 _SPANS: Final = (1024.0, 256.0, 64.0, 16.0, 4.0, 2.0, 1.0)  # times the figure there is: how far it may be looked for
@@ -28,6 +28,7 @@ _DRAWN: Final = 4096  # points of one round of the search over several figures
 _ROUNDS: Final = 24
 _CLOSER: Final = 0.6  # of the box that is left after a round, along each figure
 _RESULTS: Final = {name: key for name, key in RESULTS.items() if name != "accuracy"}  # no figure of a machine changes it
+_ENERGY: Final = frozenset({"energy", "energy_j", "power", "power_w"})
 _DIGITS: Final = 4  # of a value as it is proposed: rounded to where the targets hold
 
 
@@ -113,8 +114,11 @@ def problem_of(
     case, axes = case_of(scenario, sources), list[Axis]()
     for text in vary:
         name, equals, _ = (part.strip() for part in text.partition("="))
-        if file_of(case, name) is None:
-            raise UsageError(f"'{name}' is no figure of {case.hardware.id} or of its runtime; solve looks for such")
+        require_figure(case, name)
+        if is_one_by_one(name):
+            raise UsageError(f"'{name}' decides which numbers there are, beside being one, and cannot be solved for; sweep it")
+        if is_whole(name):
+            raise UsageError(f"'{name}' is a whole number; sweep it: sim sweep … --vary {name}=1..16 --where '{targets[0]}'")
         axis = axis_of(text, case) if equals else _around(name, case)
         if axis.spacing is None or axis.name in [other.name for other in axes]:
             raise UsageError(f"'{text}': once each, with a range LOW..HIGH to look in, or without one")
@@ -125,8 +129,19 @@ def problem_of(
     formulas, cost = tuple(map(formula_of, targets)), formula_of(minimize) if minimize else None
     known = [*_RESULTS, *_RESULTS.values(), *(axis.name for axis in axes)]
     for formula in (*formulas, *([cost] if cost else [])):
-        formula.check(known)
-    return Problem(scenario, variant_of(case), tuple(axes), formulas, cost)
+        formula.check(known, units_of(axes))
+    for formula in formulas:
+        formula.check_condition(["fits"])
+    problem = Problem(scenario, variant_of(case), tuple(axes), formulas, cost)
+    _require_energy(problem)
+    return problem
+
+
+def _require_energy(problem: Problem) -> None:
+    """UsageError where a formula is about energy and the machine has no figures for it."""
+    asked = [formula for formula in (*problem.targets, problem.cost) if formula and not _ENERGY.isdisjoint(formula.names)]
+    if asked and problem.variant.totals({})[0].energy_j is None:
+        raise UsageError(f"'{asked[0].text}': {problem.variant.case.hardware.id} has no energy figures, so none is known")
 
 
 def _around(name: str, case: Case) -> Axis:
@@ -168,9 +183,11 @@ def _edge(problem: Problem) -> tuple[tuple[float, ...] | None, bool]:
     """Where the only figure begins to meet the targets, or ceases to (True)."""
     low, high = problem.ends[0]
     points = spread(low, high, _POINTS)
-    met = problem.all_met([points])
+    met, (_, possible) = problem.all_met([points]), problem.named([points])
     if not met.any():
         return None, False
+    if met[0] and (met | ~possible).all():  # what no machine has above some value is no miss of the targets
+        return (float(low),), False
     if met[0] and not met[-1]:
         last = int(np.argmin(met)) - 1
         return (_narrowed(problem, points[last + 1], points[last]),), True

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import SimulatorError, UsageError
+from simulator.result.quantities import TOTALS
 from simulator.study.axes import Axis, axis_of, value_text
-from simulator.study.formula import Formula, formula_of
+from simulator.study.formula import Formula, Units, formula_of
 from simulator.study.recipe import Study
 from simulator.study.scenario import Scenario, Sources, case_of, with_setting, with_settings
 from simulator.study.space import BLOCK, Space
@@ -27,6 +28,8 @@ RESULTS: Final[Mapping[str, str]] = {
     "memory": "peak_activation_bytes", "size": "weight_bytes", "traffic": "traffic_bytes", "accuracy": "accuracy",
     "bound": "bound", "fits": "fits",
 }  # fmt: skip
+
+_DIMENSIONS: Final = {name: TOTALS[name].dimension for name in RESULTS if name in TOTALS} | {"traffic": "bytes", "accuracy": ""}
 
 
 @dataclass
@@ -80,14 +83,25 @@ class Sweep:
         variants = int(np.prod([len(self.axes[place]) for place in self._choices], dtype=float))
         if variants > _MOST_VARIANTS:
             raise UsageError(f"{variants:,} networks and machines would be read one by one; at most {_MOST_VARIANTS:,} are")
-        known = [*RESULTS, *RESULTS.values(), *(name for axis in self.axes for name in (axis.name, axis.key))]
-        for name, formula in self._derive:
-            formula.check(known)
-            known.append(name)
-        for formula in self._where:
-            formula.check(known)
+        self._check_formulas()
+        for reference in self.study.models:
+            self._sources.parameters(reference)
         for reference in self.study.hardware:
             self._sources.hardware(reference)
+
+    def _check_formulas(self) -> None:
+        """Refuse names that no column has, two columns of one name, and conditions that are none."""
+        known = [*RESULTS, *RESULTS.values(), *(name for axis in self.axes for name in (axis.name, axis.key))]
+        conditions, units = ["fits"], units_of(self.axes)
+        for name, formula in self._derive:
+            formula.check(known, units)
+            if name in known:
+                raise UsageError(f"'{name}={formula.text}': there is a column '{name}' already")
+            known.append(name)
+            conditions += [name] if formula.is_condition(conditions) else []
+        for formula in self._where:
+            formula.check(known, units)
+            formula.check_condition(conditions)
 
     @property
     def blocks(self) -> int:
@@ -202,6 +216,14 @@ class Sweep:
         return _taken(columns, met)
 
 
+def units_of(axes: Sequence[Axis]) -> Units:
+    """The units of the names that formulas may have: of results, and of figures that vary."""
+    found = {name: (dimension, False) for name, dimension in _DIMENSIONS.items()}
+    found |= {RESULTS[name]: unit for name, unit in found.items()}
+    own = ((axis, (axis.dimension, axis.per_cycle)) for axis in axes if axis.numbers is not None)
+    return found | {name: unit for axis, unit in own for name in (axis.name, axis.key)}
+
+
 def _varied(scenario: Scenario, study: Study, sources: Sources) -> list[Axis]:
     """The axes of a study, read as its first network and machine have them."""
     names = [text.partition("=")[0].strip() for text in study.vary]
@@ -209,6 +231,9 @@ def _varied(scenario: Scenario, study: Study, sources: Sources) -> list[Axis]:
     if twice:
         raise UsageError(f"{twice[0]} varies twice")
     case = case_of(scenario, sources)
+    for name, given in (("model", "networks side by side, MODEL MODEL …"), ("hardware", "machines by --hw HW --hw HW …")):
+        if name in names:
+            raise UsageError(f"{name} is an axis already: give several {given}")
     axes = [axis_of(text, case) for text in study.vary]
     for axis in axes:
         for text in axis.texts:
@@ -226,8 +251,6 @@ def _derived(text: str) -> tuple[str, Formula]:
     name, equals, formula = (part.strip() for part in text.partition("="))
     if not (equals and name.isidentifier() and formula):
         raise UsageError(f"'{text}': write NAME=FORMULA, for example 'area_mm2=0.4*memories.sram.capacity/1MiB'")
-    if name in RESULTS or name in RESULTS.values():
-        raise UsageError(f"'{text}': there is a column '{name}' already")
     return name, formula_of(formula)
 
 

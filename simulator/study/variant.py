@@ -16,7 +16,7 @@ from simulator.machine.changed import with_columns
 from simulator.machine.params import machine_of, require_rate
 from simulator.preparation import prepared_for, supported_by
 from simulator.result.prediction import Prepared
-from simulator.study.scenario import Case, file_of
+from simulator.study.scenario import Case, require_figure
 
 Array = NDArray[np.float64]
 _BOUNDS: Final = np.array(BOUNDS, object)
@@ -57,8 +57,7 @@ class Variant:
         case, count = self.case, max((len(column) for column in figures.values()), default=1)
         hardware, runtime = case.hardware, case.runtime
         for name, column in figures.items():
-            file = file_of(case, name)
-            assert file is not None, f"{name} is a figure"
+            file = require_figure(case, name)
             if file[0] is case.hardware:
                 hardware = with_columns(hardware, {file[1]: column[:, None]})
             else:

@@ -26,10 +26,10 @@ def squeeze_excite(graph: Graph, text: str) -> Graph:
     value, pattern = parted("squeeze_excite", text)
     if not value.isdecimal() or not 0 < int(value) < 2**31:
         raise UsageError(f"squeeze_excite={text}: the reduction must be a whole number from 1, as in squeeze_excite=4")
-    places = {op.name: end for op, end in _places(graph) if not _excited(graph, end.outputs[0])}
-    chosen = {end.name: end for name, end in places.items() if matches(pattern, name)}
+    places = [(op, end) for op, end in _places(graph) if not _excited(graph, end.outputs[0])]
+    chosen = {end.name: end for op, end in places if matches(op, pattern)}
     if not chosen:
-        raise nothing_fits("squeeze_excite", text, pattern, _WHAT, places)
+        raise nothing_fits("squeeze_excite", text, pattern, _WHAT, (op.name for op, _ in places))
     drafts = {name: Draft(graph, end) for name, end in chosen.items()}
     for draft in drafts.values():
         _excite(draft, int(value))

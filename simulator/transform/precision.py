@@ -20,7 +20,7 @@ from simulator.graph.graph import Graph
 from simulator.graph.packing import Packing
 from simulator.graph.types import Op, Role, TensorSpec
 from simulator.ops.registry import Input, find_rule
-from simulator.transform.named import matches, require_match
+from simulator.transform.select import matches, require_match
 from simulator.transform.weights import is_multiplied, multiplied, sources
 
 

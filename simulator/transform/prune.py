@@ -52,8 +52,8 @@ def _divisor(name: str, text: str) -> tuple[str, int]:
 
 def _with_channels(graph: Graph, name: str, text: str, pattern: str, scaled: Callable[[int], int]) -> Graph:
     """The graph with groups of another size; groups of a convolution stay as many, each of another size."""
-    found = channel_groups(graph)
-    chosen = [group for group in found.groups if any(matches(pattern, maker) for maker in group.makers)]
+    found, ops = channel_groups(graph), {op.name: op for op in graph.ops}
+    chosen = [group for group in found.groups if any(matches(ops[maker], pattern) for maker in group.makers)]
     if not chosen:
         raise nothing_fits(name, text, pattern, _WHAT, (maker for group in found.groups for maker in group.makers))
     sizes = {group.unknown: max(1, int(scaled(group.channels) / group.alike + 0.5)) for group in chosen}

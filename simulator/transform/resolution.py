@@ -11,6 +11,7 @@ from simulator.graph.graph import Graph
 from simulator.graph.types import Role, Shape, TensorSpec
 
 _MOST_CHANNELS = 16  # colours and bands: a side of an image is longer
+_SHOWN = 4  # inputs in a message
 _SIDES = re.compile(r"(\d+)(?:x(\d+))?", re.ASCII)
 
 
@@ -38,7 +39,8 @@ def shapes_at(graph: Graph, resolution: str) -> Mapping[str, Shape]:
     sides = resolution_of(resolution)
     shapes = {name: shape for name in graph.inputs if (shape := _at(graph.tensors[name], sides)) is not None}
     if not shapes:
-        inputs = ", ".join(f"{name} {list(graph.tensors[name].shape or ())}" for name in graph.inputs) or "none"
+        shown = ", ".join(f"{name} {list(graph.tensors[name].shape or ())}" for name in graph.inputs[:_SHOWN]) or "none"
+        inputs = shown + (" …" if len(graph.inputs) > _SHOWN else "")
         raise UsageError(f"resolution={resolution}: no input is an image of height and width (inputs: {inputs})")
     return shapes
 

@@ -65,7 +65,7 @@ def replaced_layers(
         UsageError: there is no such layer; `what` says which ones could be replaced.
     """
     possible = [op for op in graph.ops if not op.constant and fits(graph, op)]
-    chosen = {op.name: Draft(graph, op) for op in possible if matches(pattern, op.name)}
+    chosen = {op.name: Draft(graph, op) for op in possible if matches(op, pattern)}
     if not chosen:
         raise nothing_fits(change, text, pattern, what, (op.name for op in possible))
     for draft in chosen.values():

@@ -9,7 +9,7 @@ from simulator.graph.graph import Graph
 from simulator.graph.packing import Packing, Zeros
 from simulator.graph.types import Op, TensorSpec
 from simulator.transform.change import change, number_of
-from simulator.transform.named import require_match
+from simulator.transform.select import require_match
 from simulator.transform.weights import Multiplied, multiplied, sources
 
 _DIGITS: Final = 10**9  # shares are exact to so many parts

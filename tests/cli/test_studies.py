@@ -59,8 +59,9 @@ def test_whatif_scenarios_side_by_side(width: int) -> None:
 
 def test_whatif_keeps_what_is_not_possible_with_its_reason() -> None:
     done = good(
-        "whatif", "resnet8", "--hw", "edgetpu_usb", "--base", "precision=int8", "--scenario", "tall: channels=0.5@nothing"
-    )
+        "whatif", "resnet8", "--hw", "edgetpu_usb", "--base", "precision=int8", "--scenario", "tall: channels=0.5@nothing",
+        "--scenario", "more: batch=2",
+    )  # fmt: skip
     assert "not possible" in done.out
     assert "nothing" in done.out
 
@@ -82,6 +83,10 @@ def test_whatif_base_and_picture(tmp_path: Path) -> None:
         (("--set", "sparsty=0.9"), "did you mean 'sparsity'"),
         (("--set", f"{BANDWIDTH}"), "write NAME=VALUE"),
         (("--scenario", "empty:"), "write NAME=VALUE"),
+        (("--scenario", ": batch=2"), "write 'NAME: SETTING"),
+        (("--scenario", "before: batch=2"), "none of them 'before'"),
+        (("--set", "process=abc"), "process=abc: 'abc' is not a quantity"),
+        (("--scenario", "a: channels=2", "--scenario", "b: mode=7W"), "b: rpi4 has no mode '7W'"),
         (("--base", "precision=int9", "--set", "batch=2"), "int9"),
     ],
 )
@@ -192,6 +197,9 @@ def test_sweep_is_interrupted_and_goes_on(tmp_path: Path) -> None:
         (("--vary", "batch=1,2", "-o", "nowhere/x.csv"), "no folder"),
         (("--vary", "batch=1,2", "-o", "a.csv", "-o", "b.csv"), "one file of rows"),
         (("--repeat", "absent.csv"), "leave MODEL"),
+        (("--format", "csv", "-o", "a.csv"), "one of both"),
+        (("--where", "latency<=33mJ"), "not one of seconds"),
+        (("--vary", "hardware=rpi4"), "--hw HW"),
     ],
 )
 def test_sweep_refuses(args: tuple[str, ...], says: str) -> None:
@@ -201,6 +209,24 @@ def test_sweep_refuses(args: tuple[str, ...], says: str) -> None:
 def test_sweep_without_anything() -> None:
     assert "a network and a machine" in refused("sweep")
     assert "cannot be read" in refused("sweep", "--repeat", "absent.csv")
+    for option in (("--batch", "2"), ("--where", "fits"), ("--sample", "3"), ("--set", "batch=2"), ("--dim", "N=1")):
+        assert "takes the whole study" in refused("sweep", "--repeat", "absent.csv", *option)
+
+
+def test_what_is_infinite_is_null_in_json_and_a_sign_in_tables() -> None:
+    args = ("sweep", "resnet8", "--hw", "rpi4", "--derive", "x=1/0", "--sort", "x")
+    assert good(*args, "--format", "json").json["rows"][0]["x"] is None
+    done = good(*args)
+    assert done.lines[0].startswith("1 point,")
+    assert done.lines[-1].split()[0] == "∞"
+
+
+def test_studies_in_files_that_no_sweep_wrote(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    good("sweep", "resnet8", "--hw", "rpi4", "--vary", "batch=1,2", "-o", str(path))
+    for wrong in ('"seed": -5', '"seed": true', '"seed": 1e3'):
+        (tmp_path / "w.csv").write_text(path.read_text().replace('"seed": 0', wrong))
+        assert "not a study" in refused("sweep", "--repeat", str(tmp_path / "w.csv"))
 
 
 # ---- solve and sensitivity --------------------------------------------------------------------------------------------
@@ -238,17 +264,18 @@ def test_sensitivity_prints_and_draws(tmp_path: Path) -> None:
     ("args", "says"),
     [
         (("solve", "resnet8", "--hw", "rpi4"), "a figure to vary"),
-        (("solve", "resnet8", "--hw", "rpi4", "--vary", BANDWIDTH, "--target", "latency"), None),
+        (("solve", "resnet8", "--hw", "rpi4", "--vary", BANDWIDTH, "--target", "latency"), "states no condition"),
+        (("solve", "resnet8", "--hw", "rpi4", "--vary", BANDWIDTH, "--target", "fits", "-o", "x.png"), "draws nothing"),
+        (("sensitivity", "resnet8", "--hw", "rpi4", "--figure", "batch"), "is no figure"),
         (("solve", "resnet8", "--hw", "rpi4", "--vary", f"{BANDWIDTH}=1GHz..2GHz", "--target", "latency<1s"), "not one of"),
         (("sensitivity", "resnet8", "--hw", "rpi4", "--figure", "memories.dram.bandwith"), "did you mean"),
         (("sensitivity", "resnet8", "--hw", "rpi4", "-o", "x.txt"), "not a picture format"),
     ],
 )
-def test_solve_and_sensitivity_refuse(args: tuple[str, ...], says: str | None) -> None:
-    if says is None:
-        assert sim(*args).code in (0, 2)
-    else:
-        assert says in refused(*args)
+def test_solve_and_sensitivity_refuse(args: tuple[str, ...], says: str) -> None:
+    done = sim(*args)
+    assert (done.code, done.out) == (2, "")  # before anything is printed
+    assert says in done.err
 
 
 # ---- pareto -----------------------------------------------------------------------------------------------------------
@@ -269,10 +296,16 @@ def test_pareto_of_a_table(tmp_path: Path) -> None:
     table.write_text("name,latency_s,accuracy\na,1,70\nb,2,80\nc,3,75\nd,4,\n")
     done = good("pareto", str(table), "--objective", "latency_s", "--objective", "accuracy", "--name", "name")
     assert "2 of 4 points" in done.out
-    assert "1 points lack a value" in done.out
+    assert "1 point lacks a value" in done.out
     found = good("pareto", str(table), "--objective", "latency_s", "--objective", "accuracy", "--format", "json").json
     assert [row["name"] for row in found["front"]] == ["a", "b"]
     assert found["hypervolume"] == pytest.approx(10.0)  # (3 − 2) · (80 − 70)
+
+
+def test_pareto_without_finite_numbers(tmp_path: Path) -> None:
+    table = tmp_path / "mine.csv"
+    table.write_text("a,b\n1,inf\n2,1\n")
+    assert "column 'b' has infinite values" in refused("pareto", str(table), "--objective", "a", "--objective", "b")
 
 
 def test_pareto_of_a_sweep(tmp_path: Path) -> None:
@@ -288,7 +321,8 @@ def test_pareto_of_a_sweep(tmp_path: Path) -> None:
         (("absent.csv", "--objective", "a", "--objective", "b"), "cannot be read"),
         (("resnet8", "--hw", "rpi4", "--objective", "latency"), "two objectives"),
         (("resnet8", "--hw", "rpi4", "--objective", "latency", "--objective", "sped"), "no column 'sped'"),
-        (("resnet8",), "at least one"),
+        (("resnet8",), "at least one machine: --hw"),
+        (("table.csv", "--hw", "rpi4", "--objective", "a", "--objective", "b"), "has its rows already"),
         (("resnet8", "--hw", "rpi4", "--reference", "x"), "plain numbers"),
     ],
 )

@@ -206,3 +206,14 @@ def test_format_bytes(number: float, text: str) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(1e60, "1e+42 Es"), (1e-60, "1e-45 fs"), (999.9, "1 ks")])
+def test_what_no_prefix_reaches_has_an_exponent(number: float, text: str) -> None:
+    assert format_si(number, "s") == text
+
+
+@pytest.mark.parametrize("number", [1e-200, 1.28e-186, 3e-70, 1e35])
+def test_exact_texts_of_absurd_numbers_are_short(number: float) -> None:
+    assert len(format_exact(number, "bytes_per_s")) < 60
+    assert parse(format_exact(number, "bytes_per_s"), "bytes_per_s").value == number

@@ -190,7 +190,14 @@ def test_a_full_disk_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("a.csv", "x,y\n1,2\n"), ("b.csv", "# study: {]\n"), ("c.csv", "# study: 3\n"), ("d.csv", "")]
+    ("name", "text"),
+    [
+        ("a.csv", "x,y\n1,2\n"),
+        ("b.csv", "# study: {]\n"),
+        ("c.csv", "# study: 3\n"),
+        ("d.csv", ""),
+        ("e.csv", f"# study: {'[' * 10**5}\n"),
+    ],
 )
 def test_files_without_a_study(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
@@ -205,6 +212,11 @@ def test_tables_that_are_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(UsageError):
         read_columns(tmp_path / "t.csv")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("name,a\nx,1\n", encoding="utf-8-sig")
+    assert list(read_columns(tmp_path / "t.csv")) == ["name", "a"]
 
 
 def test_journals_are_json(tmp_path: Path) -> None:

@@ -79,6 +79,11 @@ def test_settings(text: str, texts: tuple[str, ...]) -> None:
         ("batch=", "write NAME=VALUES"),
         ("precision=fp16..int8", "no number"),
         ("batch=1..inf", "no number"),
+        ("batch=1..1e300", "batch: 1e+300 values"),
+        ("engines.tensor.units=1.5,2", "whole numbers"),
+        ("memories.hbm.bandwidth=nan,1TB/s", "memories.hbm.bandwidth: 'nan' is not a quantity"),
+        ("memories.hbm.bandwidth=1e308x", "out of range"),
+        ("memories.hbm.bandwidth=1x,1e308x", "out of range"),
     ],
 )
 def test_what_is_no_axis(text: str, says: str) -> None:
@@ -112,6 +117,22 @@ def test_value_texts_lose_nothing() -> None:
         back = axis_of(f"memories.hbm.bandwidth={value_text(axis, number)}", case())
         assert back.numbers is not None
         assert back.numbers[0] == number
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("engines.tensor.units=1..4", [1, 2, 3, 4]),
+        ("engines.tensor.units=1..16:x2", [1, 2, 4, 8, 16]),
+        ("engines.tensor.units=1..4:log:9", [1, 2, 3, 4]),
+        ("engines.tensor.units=0.5x,1x", [54, 108]),
+    ],
+)
+def test_units_are_whole_numbers(text: str, numbers: list[float]) -> None:
+    axis = axis_of(text, case())
+    assert axis.numbers is not None
+    assert axis.numbers.tolist() == numbers
+    assert axis.spacing is None  # samples take these, and nothing between them
 
 
 def test_too_many_values() -> None:

@@ -4,11 +4,15 @@ import csv
 import io
 import json
 import sys
+from pathlib import Path
 
+import onnx
 import pytest
 
 import simulator as sim
+from simulator import zoo
 from simulator.errors import NotFoundError, PrecisionError, UsageError
+from simulator.io.hardware_reader import hardware_ids
 from simulator.result.quantities import TOTALS
 from simulator.study.compare import Comparison, compare, value_of
 from simulator.study.runs import AS_IN_FILE, Accuracy, Network, Run, Station, runs
@@ -107,6 +111,24 @@ def test_as_in_the_file_and_what_that_is_are_one_row() -> None:
     found = sim.compare(["resnet8"], ["stm32h743"], precisions=[None, "fp32"])
     assert [run.precision for run in found.runs] == ["fp32"]
     assert [run.precision for run in sim.compare(["resnet8"], ["hailo8"]).runs] == [AS_IN_FILE]
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    """Two files `model.onnx`, and a machine's file beside the one that it was copied from."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        onnx.save(zoo.build("resnet8" if folder == "a" else "ds_cnn"), tmp_path / folder / "model.onnx")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(hardware_ids()["rpi4"].read_text(encoding="utf-8"), encoding="utf-8")
+    models = [str(tmp_path / folder / "model.onnx") for folder in ("a", "b")]
+    found = sim.compare(models, ["rpi4", str(mine)])
+    assert found.models == tuple(models)
+    assert found.machines == ("rpi4", str(mine))
+    _, _, cells = found.matrix()
+    assert len(cells) == 2
+    assert cells[0][0] != cells[1][0]
+    loaded = [sim.load_model("resnet8"), sim.load_model("resnet8", batch=2)]
+    assert sim.compare(loaded, ["rpi4"]).models == ("resnet8", "resnet8 (2)")
 
 
 def test_names_given_twice_are_one_row_each() -> None:

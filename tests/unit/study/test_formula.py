@@ -70,6 +70,42 @@ def test_what_is_no_formula(text: str, says: str) -> None:
         formula_of(text).value(COLUMNS)
 
 
+UNITS = {"latency": ("seconds", False), "accuracy": ("", False), "peak": ("bytes_per_s", True)}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("latency <= 33mJ", "not one of seconds"),
+        ("5GB > latency", "not one of seconds"),
+        ("1ms < latency < 1MiB", "not one of seconds"),
+        ("accuracy >= 70%", "no unit; compare it with a plain number"),
+        ("not (fits and peak > 1GB/s)", "by the clock"),
+    ],
+)
+def test_quantities_are_those_of_what_they_are_compared_with(text: str, says: str) -> None:
+    with pytest.raises(UnitError, match=says):
+        formula_of(text).check(["latency", "accuracy", "peak", "fits"], UNITS)
+
+
+@pytest.mark.parametrize(
+    "text", ["1ms<latency<33ms", "latency <= 2*33ms", "latency<1", "accuracy>70", "peak >= 2B/cycle", "x<1J"]
+)
+def test_quantities_that_are(text: str) -> None:
+    formula_of(text).check(["latency", "accuracy", "peak", "x"], UNITS)
+
+
+@pytest.mark.parametrize("text", ["latency", "1", "latency + 1", "fits and latency", "not energy", "max(latency, 1) or fits"])
+def test_what_states_no_condition(text: str) -> None:
+    with pytest.raises(UsageError, match="states no condition"):
+        formula_of(text).check_condition(["fits"])
+
+
+@pytest.mark.parametrize("text", ["latency<1", "fits", "not fits and (1<latency<2 or fits)"])
+def test_conditions(text: str) -> None:
+    formula_of(text).check_condition(["fits"])
+
+
 @pytest.mark.parametrize("text", ["latency <= 30bananas", "peak > 1TFLOP/s", "3 foo", "1j", "latency if 1 else 2"])
 def test_units_that_mean_nothing_or_two_things(text: str) -> None:
     with pytest.raises(UnitError):

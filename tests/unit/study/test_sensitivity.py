@@ -65,3 +65,22 @@ def test_runtime_figures_and_names() -> None:
     assert any(effect.name.startswith("runtime.profiles.") for effect in found.effects)
     with pytest.raises(UsageError, match="did you mean"):
         sim.sensitivity("mobilenet_v2", "rpi4", figures=["memories.dram.bandwith"])
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nope", "is no figure"),
+        ("batch", "is no figure"),
+        ("process", "sim sweep varies it"),
+        ("engines.cores.units", "whole number"),
+    ],
+)
+def test_what_is_no_figure(name: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        sim.sensitivity("resnet8", "rpi4", figures=[name])
+
+
+def test_a_figure_named_twice_is_one() -> None:
+    found = sim.sensitivity("resnet8", "rpi4", figures=["memories.dram.bandwidth"] * 2)
+    assert len(found.effects) == 1

@@ -107,6 +107,9 @@ def test_the_cheapest_by_a_formula() -> None:
         (["memories.dram.bandwidth"], [], "a target"),
         (["memories.dram.bandwdth"], ["latency<=1s"], "did you mean"),
         (["batch"], ["latency<=1s"], "no figure"),
+        (["process"], ["latency<=1s"], "cannot be solved for"),
+        (["engines.cores.units"], ["latency<=1s"], "is a whole number; sweep it"),
+        (["memories.dram.bandwidth"], ["latency"], "states no condition"),
         (["memories.dram.bandwidth"], ["latncy<=1s"], "did you mean 'latency'"),
         (["memories.dram.bandwidth"], ["latency<=1GHz*2"], None),
         (["memories.dram.bandwidth=1GB/s,2GB/s"], ["latency<=1s"], "LOW..HIGH"),
@@ -120,3 +123,16 @@ def test_what_is_refused(vary: list[str], targets: list[str], says: str | None) 
     with pytest.raises(UsageError, match=says):
         sim.solve("mobilenet_v2", "rpi4", vary, targets)
     assert issubclass(UsageError, SimulatorError)
+
+
+def test_energy_that_is_not_known_is_no_target() -> None:
+    with pytest.raises(UsageError, match="stm32h743 has no energy figures"):
+        sim.solve("resnet8", "stm32h743", "memories.sram.bandwidth", "energy<=1mJ")
+
+
+def test_a_target_that_every_machine_meets_is_met_from_the_lower_end() -> None:
+    """Bandwidths above that of the cache are of no machine: they miss nothing."""
+    found = sim.solve("mobilenet_v2", "rpi4", "memories.dram.bandwidth", "latency<=3600s")
+    assert not found.largest
+    assert found.axes[0].numbers is not None
+    assert found.exact == (found.axes[0].numbers[0],)

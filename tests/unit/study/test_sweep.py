@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import simulator as sim
-from simulator.errors import NotFoundError, PrecisionError, SimulatorError, UsageError
+from simulator.errors import NotFoundError, PrecisionError, SimulatorError, UnitError, UsageError
 from simulator.study.recipe import Study
+from simulator.study.result import Best, better_of
+from simulator.study.sweep import Tally
 
 BANDWIDTH = "memories.hbm.bandwidth=0.5x,1x"
 
@@ -105,6 +107,9 @@ def test_samples_repeat_by_their_seed() -> None:
         (["overlap=some"], UsageError, "no overlap policy"),
         (["batch=1,2", "batch=3"], UsageError, "varies twice"),
         (["batch=0"], UsageError, "above 0"),
+        (["model=resnet18"], UsageError, "several networks"),
+        (["hardware=rpi4,a100_sxm_80"], UsageError, "several machines by --hw"),
+        (["input.input=1x3xq"], UsageError, "input.input=1x3xq: write whole numbers"),
         (["engines.cores.clock=1GHz..2GHz:lin:1000000", "memories.dram.bandwidth=0.5x..2x:log:1000000"], UsageError, "--sample"),
     ],
 )
@@ -119,11 +124,56 @@ def test_what_is_refused(vary: list[str], error: type[SimulatorError], says: str
         ({"where": ["latncy<1"]}, "did you mean 'latency'"),
         ({"derive": {"latency": "1"}}, "already"),
         ({"derive": ["x"]}, "NAME=FORMULA"),
+        ({"derive": {"batch": "1"}}, "already"),
+        ({"derive": ["x=1", "x=2"]}, "already"),
+        ({"where": ["latency"]}, "states no condition"),
+        ({"derive": ["x=latency*2"], "where": ["x"]}, "states no condition"),
     ],
 )
 def test_formulas_are_checked_first(formulas: dict[str, list[str]], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         sim.sweep("resnet8", "rpi4", vary=["batch=1,2"], **formulas)
+
+
+def test_units_of_formulas_are_checked_first() -> None:
+    for where in ("latency<=33mJ", "memories.dram.bandwidth<1GHz", "traffic<1s", "accuracy>70%"):
+        with pytest.raises(UnitError):
+            sim.sweep("resnet8", "rpi4", vary=["memories.dram.bandwidth=0.5x,1x"], where=[where])
+
+
+def test_what_a_formula_found_may_be_a_condition() -> None:
+    found = sim.sweep("resnet8", "rpi4", vary=["batch=1,64"], derive=["quick=latency<10ms"], where=["not quick and fits"])
+    assert found["batch"].tolist() == [64]
+
+
+def test_misspelt_networks_are_refused_before_anything_is_reckoned() -> None:
+    with pytest.raises(NotFoundError, match="did you mean 'resnet50'"):
+        sim.sweep(["resnet8", "resnet5"], "rpi4")
+    with pytest.raises(NotFoundError, match="no such file"):
+        sim.sweep(["resnet8", "absent.onnx"], "rpi4")
+
+
+def test_accuracy_is_of_the_resolution_that_it_was_published_at() -> None:
+    found = sim.sweep("mobilenet_v2", "rpi4", vary=["resolution=160x224,224"])
+    assert np.isnan(found["accuracy"][0])
+    assert found["accuracy"][1] > 70
+    assert np.isnan(sim.sweep("mobilenet_v2", "rpi4", vary=["input.input=1x3x96x96"])["accuracy"]).all()
+
+
+def test_a_recipe_at_a_resolution_of_two_sides_is_the_file_at_that_shape() -> None:
+    found = sim.whatif("mobilenet_v2", "rpi4", {"tall": {"resolution": "160x224"}}).after[0].estimate
+    plain = sim.estimate(sim.load_model("mobilenet_v2", input_shapes={"input": (1, 3, 160, 224)}), "rpi4")
+    assert found is not None
+    assert found.latency_s == plain.latency_s
+
+
+@pytest.mark.parametrize(("key", "more"), [("accuracy", True), ("fits", True), ("throughput_per_s", True), ("latency_s", False)])
+def test_the_best_of_a_column(key: str, more: bool) -> None:
+    assert (better_of(key) == "more") is more
+    best = Best(key, 1, better_of(key))
+    for values in ([False, True], [np.nan, 2.0], [1.0, np.nan]) if key != "fits" else ([False, True],):
+        best.add({key: np.array(values)}, Tally())
+    assert best.columns[key].tolist() == [{"accuracy": 2.0, "fits": True, "throughput_per_s": 2.0, "latency_s": 0.0}[key]]
 
 
 def test_nothing_met_is_an_empty_result() -> None:

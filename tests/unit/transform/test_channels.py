@@ -1,5 +1,7 @@
 """Structured pruning and the width multiplier: counts from symbols, published networks, what is left alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -108,6 +110,13 @@ def test_nothing_removed_is_the_same_graph() -> None:
 def test_errors(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         changed(chain(), text)
+
+
+def test_patterns_are_of_names_or_of_nodes_of_the_file() -> None:
+    graph = chain().graph
+    ops = tuple(replace(op, origin=("conv_of_the_file",)) if op.name == "second" else op for op in graph.ops)
+    by_node = changed(Model(replace(graph, ops=ops)), "channels=0.5@conv_of*")
+    assert by_node.params == changed(chain(), "channels=0.5@second").params < chain().params
 
 
 def test_a_network_without_hidden_channels_is_refused() -> None:

@@ -1,6 +1,7 @@
 """Layers replaced by others: each by its closed form, and all else as it was."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from support.checked import check, onnx_shapes
@@ -218,3 +219,12 @@ def test_quantized_weights_are_not_replaced() -> None:
 def test_errors(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         changed(convolution(64, 96, 3), text)
+
+
+@pytest.mark.parametrize("text", ["separable={}", "grouped=4@{}", "low_rank=2@{}", "squeeze_excite=4@{}"])
+def test_patterns_are_of_names_or_of_nodes_of_the_file(text: str) -> None:
+    groups = 8 if text.startswith("squeeze") else 1
+    plain = convolution(8, 8, 3, groups=groups)
+    ops = tuple(replace(op, origin=("node_of_the_file",)) if op.name == "conv" else op for op in plain.graph.ops)
+    by_node = changed(Model(replace(plain.graph, ops=ops)), text.format("node_of*"))
+    assert by_node.params == changed(plain, text.format("conv")).params != plain.params
