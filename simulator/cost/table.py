@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.cost.alone import copies_weights, fresh_pages, has_small, runs_alone, slowdown
 from simulator.cost.boundary import boundary_home
 from simulator.cost.compute import by_class, by_engine, compute_s
 from simulator.cost.double_buffer import fewest_tiles
@@ -194,14 +195,28 @@ def cost_table(
 
 
 def _overhead_s(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
-    """Launches of every kernel, each as long as the runtime takes on its engine: launch + fork · log2(units)."""
+    """Launches of every kernel, each as long as the runtime takes on its engine: launch + fork · log2(units), where it is split;
+    and pages of copies of its weights.
+    """
 
     def seconds(engine: EngineParams) -> Number:
-        profile = limits.of(engine)
-        launch, fork = profile.kernel_overhead.seconds(machine.clock_hz), profile.fork_overhead
-        return launch if fork is None else launch + fork.seconds(machine.clock_hz) * np.log2(engine.units)
+        return limits.of(engine).kernel_overhead.seconds(machine.clock_hz)
 
-    return work.launches * by_engine(placement, work, lambda engine, _: seconds(engine))
+    def forked(engine: EngineParams) -> Number:
+        fork = limits.of(engine).fork_overhead
+        return 0.0 if fork is None else fork.seconds(machine.clock_hz) * np.log2(engine.units)
+
+    def faults(engine: EngineParams) -> Number:
+        fault, copies = limits.of(engine).page_fault, limits.of(engine).weight_copies
+        return 0.0 if fault is None else fault.seconds(machine.clock_hz) * (copies.value if copies else 1.0)
+
+    forks = by_engine(placement, work, lambda engine, _: forked(engine))
+    if has_small(limits):
+        forks = np.where(runs_alone(work, limits, placement), 0.0, forks)
+    found = work.launches * (by_engine(placement, work, lambda engine, _: seconds(engine)) + forks)
+    if copies_weights(limits):
+        found = found + fresh_pages(work) * by_engine(placement, work, lambda engine, _: faults(engine))
+    return np.asarray(found)
 
 
 def _alike(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Alike | None:
@@ -232,6 +247,8 @@ def _asynchronous(limits: Limits, placement: tuple[EngineParams, ...]) -> NDArra
 def _compute_s(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
     """Compute time of every kernel, by blocks where engines work so."""
     found = compute_s(work, limits, placement)
+    if has_small(limits):
+        found = found * slowdown(work, limits, placement)
     if not works_by_blocks(limits, placement):
         return found
     from simulator.cost.blocks import with_blocks_s

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 
+from simulator.cost.alone import fresh_pages
 from simulator.cost.transfer import switch_s
+from simulator.explanation.alone import is_alone
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
 from simulator.explanation.scene import Scene
 from simulator.explanation.terms import Section, Term, term
@@ -27,24 +29,37 @@ def launch_section(scene: Scene) -> Section:
         figure = scene.profile.kernel_overhead
         quantity = book.of_profile("launch", scene.engine, "kernel_overhead", figure)
         each = book.seconds("launch", quantity, figure, _clock(scene))
-        fork = _fork(scene)
-        launches = Quantity("launches", scene.own(scene.work.launches))
-        note = "" if fork is None else "doublings: log2 of the units, which start one another"
-        found.append(term("overhead_s", "overhead", "s", launches * (each if fork is None else each + fork), overhead, note))
+        fork, faults = _fork(scene), _faults(scene)
+        launched = Quantity("launches", scene.own(scene.work.launches)) * (each if fork is None else each + fork)
+        notes = [] if fork is None else ["doublings: log2 of the units, which start one another"]
+        notes += [] if faults is None else ["pages: of a copy of the weights"]
+        value = launched if faults is None else launched + faults
+        found.append(term("overhead_s", "overhead", "s", value, overhead, "; ".join(notes)))
     return Section("launch", "Launch and transfer", (*found, *_transfers(scene)))
 
 
 def _fork(scene: Scene) -> Expression | None:
-    """What starting the other units takes; nothing where there is one."""
+    """What starting the other units takes; nothing where there is one, or one runs the kernel."""
     book, figure = scene.book, scene.profile.fork_overhead
     units = float(scene.engine.units)
-    if figure is None or units == 1.0:
+    if figure is None or units == 1.0 or is_alone(scene):
         return None
     spec = scene.engine_spec
     assert spec.units is not None
     cores = book.of_machine("units", f"engines.{spec.id}.units", spec.units)
     each = book.seconds("fork", book.of_profile("fork", scene.engine, "fork_overhead", figure), figure, _clock(scene))
     return each * Quantity("doublings", math.log2(units), "", cores.figures)
+
+
+def _faults(scene: Scene) -> Expression | None:
+    """What the pages of copies of the weights take; nothing where there are none."""
+    book, figure, copies = scene.book, scene.profile.page_fault, scene.profile.weight_copies
+    pages = scene.own(fresh_pages(scene.work))
+    if figure is None or not pages:
+        return None
+    each = book.seconds("page fault", book.of_profile("page fault", scene.engine, "page_fault", figure), figure, _clock(scene))
+    own: Expression = Quantity("pages", pages) * each
+    return own if copies is None else own * book.of_profile("copies", scene.engine, "weight_copies", copies)
 
 
 def _clock(scene: Scene) -> float | None:

@@ -3,6 +3,7 @@
 from simulator.cost.blocks import plan_of
 from simulator.cost.compute import compute_parts_s, dense_macs, instructions_s
 from simulator.cost.geometry import column_elements, is_narrow, padded_share
+from simulator.explanation.alone import slower_alone
 from simulator.explanation.book import vector_efficiency
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
 from simulator.explanation.filled import filled_terms, product
@@ -69,7 +70,10 @@ def compute_section(scene: Scene) -> Section:
         found.append(_instructions(scene, beside, matrix))
     names = [("matrix", matrix), ("vector", vector), ("special", special), ("instructions", beside)]
     parts = [Quantity(name, seconds, "s") for name, seconds in names if seconds]
-    together = term("compute_s", "compute", "s", sum_of(parts), scene.own(scene.est.cost.compute_s))
+    whole, alone = sum_of(parts), slower_alone(scene)
+    note = "" if alone is None else "too few elements to split: one unit takes as long as these do on all, times their number"
+    own = whole if alone is None else whole * alone
+    together = term("compute_s", "compute", "s", own, scene.own(scene.est.cost.compute_s), note)
     return Section("compute", "Compute", (*found, together))
 
 

@@ -143,10 +143,14 @@ WHAT_IFS: Final[tuple[WhatIf, ...]] = (
         "split", "the even split", "if each unit took as much work as it can do",
         lambda c: c.with_profiles(static_split=False),
     ),
+    WhatIf(
+        "alone", "kernels that one unit runs", "if all units shared them",
+        lambda c: c.with_profiles(parallel_elements=None),
+    ),
     WhatIf("clock", "the sustained clock", "at the highest clock all the time", lambda c: c.with_engines(sustained_clock=None)),
     WhatIf(
         "launch", "launches of kernels", "if they cost nothing",
-        lambda c: c.with_profiles(kernel_overhead=_NOTHING, fork_overhead=None),
+        lambda c: c.with_profiles(kernel_overhead=_NOTHING, fork_overhead=None, page_fault=None),
     ),
     WhatIf(
         "once", "what every inference pays once", "if it cost nothing",

@@ -81,6 +81,9 @@ class Profile(Instructions):
     cache_exposed: dict[Kind | Literal["default"], f.Fraction] = {}  # all of it
     kernel_overhead: f.Seconds
     fork_overhead: f.Seconds | None = None  # of starting the other units for a kernel, for every doubling of them
+    parallel_elements: f.Count | None = None  # least for each unit where loops are split over the units; default: all are
+    weight_copies: f.Count | None = None  # that a convolution with a window makes of its weights in each run; default: 1
+    page_fault: f.Seconds | None = None  # of the first write to each page of such a copy above 32 MiB; default: not counted
     inference_overhead: f.Seconds
     switch: f.Seconds | None = None  # of coming to this engine from another within an inference
     static_split: bool = False  # over all units alike, whatever each of them can do

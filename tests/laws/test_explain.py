@@ -130,6 +130,8 @@ def shaped(draw: st.DrawFn) -> tuple[HardwareSpec, RuntimeSpec]:
     profile |= {"misaligned": 0.5, "odd_groups": 0.4, "static_split": True, "streaming": {"default": 0.9, "conv": 0.7}}
     profile["kernel_overhead"] = draw(st.sampled_from(["900 cycles", "2 us"]))
     profile["fork_overhead"] = draw(st.sampled_from(["0 s", "70 cycles", "3 us"]))
+    if draw(st.booleans()):
+        profile |= {"parallel_elements": draw(counts), "weight_copies": 2, "page_fault": "1 us"}
     return HardwareSpec.model_validate(machine), RuntimeSpec.model_validate(software)
 
 

@@ -1,0 +1,81 @@
+"""Kernels that are too small to be split: one unit runs them, and no others are started. Kernels that copy their weights first.
+
+What runs beside a library's matrix products, loops over elements that a compiler writes or a pool of threads shares out, is
+split over the units only where each of them gets enough elements.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.cost.compute import by_engine
+from simulator.cost.geometry import operand_bytes
+from simulator.cost.limits import Limits
+from simulator.machine.figures import Number
+from simulator.machine.params import EngineParams
+from simulator.ops.work import MAC_KINDS, Kind
+from simulator.workload import WorkTable
+
+Array = NDArray[np.float64]
+PAGE_BYTES = 4096.0
+# above it glibc asks the system for every buffer and gives it back (M_MMAP_THRESHOLD grows to at most this, mallopt(3))
+FRESH_ABOVE_BYTES = 2.0**25
+_READS_MORE = frozenset({Kind.REDUCTION, Kind.POOL})  # loops over what they read, not over what they make
+_COPIERS = frozenset({Kind.CONV, Kind.GROUPED_CONV})
+
+
+def loop_elements(work: WorkTable) -> Array:
+    """Elements that each kernel's loop runs over, of one launch: of its result; of reductions and pools, of what they read."""
+    reads = np.array([kind in _READS_MORE for kind in work.kinds], np.bool_)
+    made = np.where(reads, np.maximum(work.outputs, work.input_bytes / work.element_bytes), work.outputs)
+    return np.asarray(made / np.maximum(work.launches, 1.0))
+
+
+def runs_alone(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> NDArray[np.bool_]:
+    """Whether one unit runs each kernel: fewer elements for each unit than the runtime's `parallel_elements`.
+
+    Shape (..., n_kernels). Source: TorchInductor, codegen/cpp.py, `decide_parallel_depth`: no loop is split where
+    elements // threads < `cpp.min_chunk_size` (4096, from PyTorch 2.6 on 512).
+    """
+
+    def least(engine: EngineParams) -> Number:
+        figure = limits.of(engine).parallel_elements
+        return 0.0 if figure is None else np.where(np.greater(engine.units, 1.0), figure.value * np.asarray(engine.units), 0.0)
+
+    loops = np.array([kind not in MAC_KINDS for kind in work.kinds], np.bool_)
+    return np.asarray(loops & (loop_elements(work) < by_engine(placement, work, lambda engine, _: least(engine))))
+
+
+def has_small(limits: Limits) -> bool:
+    """Whether the runtime leaves small kernels to one unit."""
+    return not limits.ideal and any(profile.parallel_elements for profile in limits.profiles.values())
+
+
+def slowdown(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
+    """Compute time of each kernel on the units that it gets, as a multiple of that on all: their number where one runs it.
+
+    Of units that are not alike, the one takes the mean of them: the number times `even_split` where work is split evenly.
+    """
+    others = by_engine(placement, work, lambda engine, _: one_for_all(engine, limits))
+    return np.where(runs_alone(work, limits, placement), others, 1.0)
+
+
+def one_for_all(engine: EngineParams, limits: Limits) -> Number:
+    """How much longer one unit takes than all of them: at least as long."""
+    units = engine.units * (engine.even_split if limits.of(engine).static_split else 1.0)
+    return np.maximum(units, 1.0)
+
+
+def copies_weights(limits: Limits) -> bool:
+    """Whether the runtime copies weights into another order in every run."""
+    return not limits.ideal and any(profile.page_fault for profile in limits.profiles.values())
+
+
+def fresh_pages(work: WorkTable) -> Array:
+    """Pages of a copy of each convolution's matrix that the system hands out anew: those of buffers above 32 MiB.
+
+    Only where a window makes an order of its own; weights of 1 × 1 lie the same way in both.
+    """
+    _, n, k, groups = work.gemm.T
+    copied = np.array([kind in _COPIERS for kind in work.kinds], np.bool_) & (k > work.channels)
+    matrix_bytes = n * k * groups * operand_bytes(work)
+    return np.where(copied & (matrix_bytes > FRESH_ABOVE_BYTES), np.ceil(matrix_bytes / PAGE_BYTES) * work.launches, 0.0)
