@@ -9,7 +9,7 @@ from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Patter
 from simulator.ops.work import Kind
 
 Fallback = Literal["per_op", "first_unsupported"]
-Added = Literal["batch_norm", "bias", "linear_bias", "pad", "pool_indices", "casts", "copies"]
+Added = Literal["batch_norm", "bias", "linear_bias", "pad", "pool_indices", "weight_norm", "casts", "copies"]
 Layout = Literal["channels_first", "channels_last"]
 
 

@@ -115,6 +115,34 @@ def pool_indices(graph: Graph, op: Op) -> tuple[tuple[Op, ...], Tensors] | None:
     return (replace(op, outputs=(result.name, places.name)),), {places.name: places}
 
 
+@addition("weight_norm")
+def weight_norm(graph: Graph, op: Op) -> tuple[tuple[Op, ...], Tensors] | None:
+    """Weights of a convolution that the network standardises are standardised in every run, before the convolution reads them.
+
+    The file makes them of several tensors by nodes that depend on nothing else. One normalisation over the weights of each
+    output channel (Qiao et al. 2019, arXiv:1903.10520; NFNets, arXiv:2102.06171).
+    """
+    weight = graph.tensors[op.inputs[1]] if op.op_type == "Conv" and not op.domain and len(op.inputs) > 1 else None
+    if weight is None or weight.role is not Role.WEIGHT or not weight.dtype.is_float or weight.shape is None:
+        return None
+    if not _is_computed(graph, weight.name):
+        return None
+    gains = TensorSpec(f"{op.name}/weight_gain", weight.shape[1:], weight.dtype, Role.WEIGHT)
+    normed = replace(weight, name=f"{op.name}/weight_normed")
+    first = Op(
+        f"{op.name}/weight_norm", "LayerNormalization", "", max(graph.opset, 17), (weight.name, gains.name), (normed.name,),
+        {"axis": 1}, origin=op.origin, repeat=op.repeat, added=True,
+    )  # fmt: skip
+    reader = replace(op, inputs=(op.inputs[0], normed.name, *op.inputs[2:]))
+    return (first, reader), {gains.name: gains, normed.name: normed}
+
+
+def _is_computed(graph: Graph, weight: str) -> bool:
+    """Whether a constant is computed from several floating-point tensors of the file."""
+    sources = [graph.tensors[name] for name in graph.stored.get(weight, ()) if name in graph.tensors]
+    return len(sources) > 1 and all(source.dtype.is_float for source in sources)
+
+
 def _has_bias(graph: Graph, op: Op) -> bool:
     if op.op_type not in _CONVOLUTIONS or op.domain or len(op.inputs) < 3 or not op.inputs[2]:
         return False

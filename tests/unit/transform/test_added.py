@@ -115,3 +115,19 @@ def test_a_max_pool_writes_the_places_too() -> None:
     assert found.work.input_bytes.tolist() == plain.work.input_bytes.tolist()
     assert (found.work.ops - plain.work.ops).tolist() == [3 * size, 0]  # of the four places of a window three are dropped
     assert not any(op.added for op in found.graph.ops)
+
+
+@pytest.mark.parametrize(("gain", "added"), [("gain", 1), (None, 0)])
+def test_standardised_weights_are_standardised_in_every_run(gain: str | None, added: int) -> None:
+    """A weight that the file computes from several tensors; one that stands there as it is stays as it is."""
+    made = [node("Mul", "w gain", "ws", name="standardise")] if gain else []
+    nodes = [*made, node("Conv", f"x {'ws' if gain else 'w'}", "y", pads=[1, 1, 1, 1], name="conv")]
+    graph = resolved(model(nodes, [value("x", 1, 3, 16, 16)], ["y"], [weight("w", 8, 3, 3, 3), weight("gain", 8, 1, 1, 1)]))
+    plain, found = (prepare(Model(graph), None, (), (), adds) for adds in ((), ("weight_norm",)))
+    own = [op for op in found.graph.ops if op.name == "conv/weight_norm"]
+    assert len(own) == len(found.work) - len(plain.work) == added
+    assert found.work.macs.sum() == plain.work.macs.sum()
+    if added:
+        assert found.work.output_bytes.tolist() == [4 * 8 * 27, *plain.work.output_bytes.tolist()]
+        assert own[0].origin == ("conv",)
+        assert own[0].added
