@@ -251,6 +251,8 @@ def recommend(
     limits: Mapping[str, str | float],
     task: str = "imagenet",
     precisions: Sequence[str | None] | None = None,
+    batch: int | None = None,
+    runtime: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> "Recommendation":
     """Which networks of the catalogue meet limits on a machine, by accuracy; or which machines do with a network, by power.
@@ -261,6 +263,8 @@ def recommend(
         limits: by figure: `{"latency": "100ms", "memory": "320KiB", "accuracy": 70}`; memory capacities always count.
         task: what networks must do: `imagenet`, `cifar10`, `vww`, `keywords`, `anomaly`.
         precisions: those to look at; None for fp32 (or as in the file) and int8.
+        batch: the batch to run at; latencies are of the whole batch.
+        runtime: with hardware, a runtime in the place of its own.
         progress: is told what goes on.
 
     Raises:
@@ -271,9 +275,11 @@ def recommend(
     if (hardware is None) == (model is None):
         raise UsageError("recommend needs either hardware, to find networks for it, or a model, to find machines for it")
     if hardware is not None:
-        return recommend_models(hardware, limits, task, precisions, progress)
+        return recommend_models(hardware, limits, task, precisions, progress, batch, runtime)
     assert model is not None
-    return recommend_machines(model, limits, precisions, progress)
+    if runtime is not None:
+        raise UsageError("a runtime is of one machine: recommend takes it with hardware, and each machine's own with a model")
+    return recommend_machines(model, limits, precisions, progress, batch)
 
 
 def rows_of(measurements: "str | Path | Sequence[Measurement]") -> "tuple[Sequence[Measurement], Path]":

@@ -48,6 +48,8 @@ def recommend_models(
     task: str,
     precisions: Sequence[str | None] | None,
     progress: Progress,
+    batch: int | None = None,
+    runtime: str | None = None,
 ) -> Recommendation:
     """The networks of the catalogue with a published accuracy in a task, for a machine."""
     from simulator import zoo
@@ -56,8 +58,8 @@ def recommend_models(
     _check(precisions=wanted)
     _check_limits(limits)
     references = zoo.with_accuracy(zoo.task_of(task))
-    station = _station(hardware, None)
-    found = runs(_networks(references, progress), [station], wanted)
+    station = _station(hardware, runtime)
+    found = runs(_networks(references, progress, batch), [station], wanted)
     return recommend("models", station.name, [run for run in found if run.accuracy is not None], limits)
 
 
@@ -66,12 +68,13 @@ def recommend_machines(
     limits: Mapping[str, str | float],
     precisions: Sequence[str | None] | None,
     progress: Progress,
+    batch: int | None = None,
 ) -> Recommendation:
     """The machines of the catalogue, in all modes that differ, for a network."""
     wanted = MACHINE_PRECISIONS if precisions is None else precisions
     _check(precisions=wanted)
     _check_limits(limits)
-    network = _network(model, None)
+    network = _network(model, batch)
     stations = [_station(spec, None) for spec in _machines()]
     return recommend("machines", network.name, _told(runs([network], stations, wanted), progress), limits)
 
@@ -195,10 +198,10 @@ def _distinct(names: Sequence[str], given: Sequence[object]) -> list[str]:
     return found
 
 
-def _networks(references: Sequence[str], progress: Progress) -> Iterator[Network]:
+def _networks(references: Sequence[str], progress: Progress, batch: int | None = None) -> Iterator[Network]:
     for place, reference in enumerate(references):
         progress(f"{place + 1} of {len(references)} networks: {reference}")
-        yield _network(reference, None)
+        yield _network(reference, batch)
 
 
 def _machines() -> Iterator[HardwareSpec]:

@@ -106,6 +106,8 @@ def recommend(
         str, typer.Option("--task", help="What networks must do: imagenet, cifar10, vww, keywords, anomaly")
     ] = "imagenet",
     precision: Precisions = None,
+    batch: opt.Batch = None,
+    runtime: opt.Runtime = None,
     top: Annotated[int, typer.Option("--top", metavar="N", min=0, help="Rows to show; 0 for all")] = 10,
     format: FormatOption = Format.TABLE,  # noqa: A002
     output: opt.Output = None,
@@ -124,7 +126,14 @@ def recommend(
     limits = {name: text for name, text in given.items() if text is not None}
     with progress() as tell:
         found = api.recommend(
-            hardware=hw, model=model, limits=limits, task=task, precisions=_precisions(precision), progress=tell
+            hardware=hw,
+            model=model,
+            limits=limits,
+            task=task,
+            precisions=_precisions(precision),
+            batch=batch,
+            runtime=runtime,
+            progress=tell,
         )
     if format is Format.MD:
         emit(recommendation.markdown(found, top), output)

@@ -227,3 +227,13 @@ def test_what_has_no_estimate_cannot_be_judged() -> None:
 def test_bad_input(options: dict[str, object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         sim.recommend(**{"limits": {}, **options})  # type: ignore[arg-type]
+
+
+def test_batch_and_runtime_are_those_asked_for() -> None:
+    plain, batched = (sim.recommend(hardware="rpi4", limits={"latency": "10s"}, task="cifar10", batch=b) for b in (1, 4))
+    latencies = [found.met[0].run.estimate.latency_s for found in (plain, batched)]
+    assert latencies[1] > 2 * latencies[0]
+    ideal = sim.recommend(hardware="rpi4", limits={"latency": "10s"}, task="cifar10", runtime="ideal")
+    assert ideal.met[0].run.estimate.runtime.id == "ideal"
+    with pytest.raises(UsageError, match="each machine's own"):
+        sim.recommend(model="resnet8", limits={"latency": "10s"}, runtime="ideal")
