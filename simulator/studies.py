@@ -224,8 +224,13 @@ def pareto(
     for part in parts:
         if part not in columns:
             raise UsageError(f"no column '{part}'{did_you_mean(part, columns)} (known: {', '.join(columns)})")
-    names = [", ".join(map(str, row)) for row in zip(*(columns[part].tolist() for part in parts), strict=True)]
+    names = [", ".join(_named(cell) for cell in row) for row in zip(*(columns[part].tolist() for part in parts), strict=True)]
     return front_of(columns, objectives, names=names, reference=reference)
+
+
+def _named(cell: object) -> str:
+    """A cell in the name of a point: numbers without needless digits."""
+    return f"{cell:g}" if isinstance(cell, float) else str(cell)
 
 
 def _columns_of(table: object) -> "Columns":

@@ -43,6 +43,12 @@ _PER_CYCLE: Final[dict[str, dict[str, Decimal]]] = {
     "ops_per_s": {"OP/cycle": Decimal(1), "FLOP/cycle": Decimal(1)},
     "seconds": {"cycle": Decimal(1), "cycles": Decimal(1)},
 }
+# what the name of a column ends in, by the dimension of its numbers; the longest first
+ENDINGS: Final[dict[str, str]] = {
+    "macs_per_s": "_macs_per_s", "bytes_per_s": "_bytes_per_s", "ops_per_s": "_ops_per_s", "per_second": "_per_s",
+    "joules_per_byte": "_j_per_byte", "joules_per_mac": "_j_per_mac", "joules_per_op": "_j_per_op", "bytes": "_bytes",
+    "hertz": "_hz", "watts": "_w", "joules": "_j", "seconds": "_s",
+}  # fmt: skip
 _LARGEST = 1e36
 _PLAIN = 1e6  # beyond all prefixes from there on: with an exponent
 _MOST_PLACES = 40  # of a number that is written in full

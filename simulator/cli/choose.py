@@ -83,28 +83,35 @@ def compare(
         _emit_data(found, format, output)
 
 
+OneMachine = Annotated[
+    str | None,
+    typer.Option("--hw", metavar="HW", help=f"Find networks for it. {opt.HW_HELP}", autocompletion=opt.complete_hardware),
+]
+OneModel = Annotated[
+    str | None,
+    typer.Option("--model", metavar="MODEL", help=f"Find machines for it. {opt.MODEL_HELP}", autocompletion=opt.complete_model),
+]
+MaxLatency = Annotated[str | None, typer.Option("--max-latency", metavar="100ms", help="At most this long a run")]
+MaxMemory = Annotated[str | None, typer.Option("--max-memory", metavar="320KiB", help="Activations at their peak")]
+MaxSize = Annotated[str | None, typer.Option("--max-size", metavar="1MiB", help="Weights")]
+MaxEnergy = Annotated[str | None, typer.Option("--max-energy", metavar="2mJ", help="Energy of a run")]
+MinAccuracy = Annotated[
+    str | None, typer.Option("--min-accuracy", metavar="70", help="Published accuracy: per cent top-1, or AUC")
+]
+MinThroughput = Annotated[str | None, typer.Option("--min-throughput", metavar="30/s", help="Inferences in a time")]
+Task = Annotated[str, typer.Option("--task", help="What networks must do: imagenet, cifar10, vww, keywords, anomaly")]
+
+
 def recommend(
-    hw: Annotated[
-        str | None,
-        typer.Option("--hw", metavar="HW", help=f"Find networks for it. {opt.HW_HELP}", autocompletion=opt.complete_hardware),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", metavar="MODEL", help=f"Find machines for it. {opt.MODEL_HELP}", autocompletion=opt.complete_model
-        ),
-    ] = None,
-    max_latency: Annotated[str | None, typer.Option("--max-latency", metavar="100ms", help="At most this long a run")] = None,
-    max_memory: Annotated[str | None, typer.Option("--max-memory", metavar="320KiB", help="Activations at their peak")] = None,
-    max_size: Annotated[str | None, typer.Option("--max-size", metavar="1MiB", help="Weights")] = None,
-    max_energy: Annotated[str | None, typer.Option("--max-energy", metavar="2mJ", help="Energy of a run")] = None,
-    min_accuracy: Annotated[
-        str | None, typer.Option("--min-accuracy", metavar="70", help="Published accuracy: per cent top-1, or AUC")
-    ] = None,
-    min_throughput: Annotated[str | None, typer.Option("--min-throughput", metavar="30/s", help="Inferences in a time")] = None,
-    task: Annotated[
-        str, typer.Option("--task", help="What networks must do: imagenet, cifar10, vww, keywords, anomaly")
-    ] = "imagenet",
+    hw: OneMachine = None,
+    model: OneModel = None,
+    max_latency: MaxLatency = None,
+    max_memory: MaxMemory = None,
+    max_size: MaxSize = None,
+    max_energy: MaxEnergy = None,
+    min_accuracy: MinAccuracy = None,
+    min_throughput: MinThroughput = None,
+    task: Task = "imagenet",
     precision: Precisions = None,
     batch: opt.Batch = None,
     runtime: opt.Runtime = None,

@@ -51,6 +51,9 @@ MODEL_HELP = "ONNX file, or a catalogue name with parameters: mobilenet_v2:width
 HW_HELP = "Catalogue id (sim hw list), with :mode where it has modes, or a YAML file"
 Model = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP, autocompletion=complete_model)]
 Hardware = Annotated[str, typer.Option("--hw", metavar="HW", help=HW_HELP, autocompletion=complete_hardware)]
+Machines = Annotated[
+    list[str] | None, typer.Option("--hw", metavar="HW", help=f"{HW_HELP}; repeatable", autocompletion=complete_hardware)
+]
 Runtime = Annotated[
     str | None,
     typer.Option("--runtime", metavar="R", help="Runtime profile; default: the machine's own", autocompletion=complete_runtime),

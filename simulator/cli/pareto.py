@@ -21,33 +21,38 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+Sources = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FILE | MODEL...]", help="A table (.csv, .parquet: a sweep, or your own), or networks; none: the catalogue"
+    ),
+]
+Objective = Annotated[
+    list[str] | None,
+    typer.Option("--objective", metavar="COLUMN[:more]", help="latency, energy, memory, size, accuracy …; two or more"),
+]
+Precisions = Annotated[
+    str | None, typer.Option("--precision", metavar="P[,P…]", help="Of networks", autocompletion=opt.complete_precision)
+]
+Task = Annotated[str, typer.Option("--task", help="Of the catalogue: imagenet, cifar10, vww, keywords, anomaly")]
+Name = Annotated[str | None, typer.Option("--name", metavar="COLUMN[,…]", help="What points of a table are called")]
+Reference = Annotated[
+    str | None, typer.Option("--reference", metavar="X,Y…", help="Corner of the hypervolume in SI units; default: the worst")
+]
+
+
 def pareto(
-    sources: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[FILE | MODEL...]", help="A table (.csv, .parquet: a sweep, or your own), or networks; none: the catalogue"
-        ),
-    ] = None,
-    hw: Annotated[
-        list[str] | None,
-        typer.Option("--hw", metavar="HW", help=f"{opt.HW_HELP}; repeatable", autocompletion=opt.complete_hardware),
-    ] = None,
-    objective: Annotated[
-        list[str] | None,
-        typer.Option("--objective", metavar="COLUMN[:more]", help="latency, energy, memory, size, accuracy …; two or more"),
-    ] = None,
-    precision: Annotated[
-        str | None, typer.Option("--precision", metavar="P[,P…]", help="Of networks", autocompletion=opt.complete_precision)
-    ] = None,
-    task: Annotated[str, typer.Option("--task", help="Of the catalogue: imagenet, cifar10, vww, keywords, anomaly")] = "imagenet",
-    name: Annotated[str | None, typer.Option("--name", metavar="COLUMN[,…]", help="What points of a table are called")] = None,
-    reference: Annotated[
-        str | None, typer.Option("--reference", metavar="X,Y…", help="Corner of the hypervolume in SI units; default: the worst")
-    ] = None,
+    sources: Sources = None,
+    hw: opt.Machines = None,
+    objective: Objective = None,
+    precision: Precisions = None,
+    task: Task = "imagenet",
+    name: Name = None,
+    reference: Reference = None,
     top: Annotated[int, typer.Option("--top", metavar="N", min=0, help="Points to show; 0 for all")] = 20,
     format: Annotated[Format, typer.Option("--format", help="How to print")] = Format.TABLE,  # noqa: A002
     output: opt.Output = None,
-) -> None:  # fmt: skip
+) -> None:
     """Find what no other beats: designs of a sweep, or networks on HW by latency, energy, memory and published accuracy."""
     from simulator import studies
     from simulator.report.front import show_front

@@ -1,7 +1,6 @@
 """`sim solve` and `sim sensitivity`."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +9,8 @@ import typer
 from simulator.cli import options as opt
 from simulator.cli.output import checked_folder, console, emit
 from simulator.cli.pictures import checked_picture, draw, is_picture
-from simulator.cli.study_options import Set, settings_of
+from simulator.cli.study_options import Format, Set, settings_of
 from simulator.errors import UsageError
-
-
-class Format(StrEnum):
-    """How they print."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def solve(

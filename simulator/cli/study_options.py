@@ -1,10 +1,19 @@
 """Options that the studies share: settings of a scenario and what of the usual options is one."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from simulator.cli import options as opt
+
+
+class Format(StrEnum):
+    """How what-ifs, solutions and sensitivities print."""
+
+    TABLE = "table"
+    JSON = "json"
+
 
 Set = Annotated[
     list[str] | None,

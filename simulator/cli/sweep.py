@@ -40,10 +40,6 @@ _AXIS_HELP = (
     "'precision=fp16,int8'; repeatable"
 )
 Models = Annotated[list[str] | None, typer.Argument(metavar="MODEL...", help=opt.MODEL_HELP, autocompletion=opt.complete_model)]
-Machines = Annotated[
-    list[str] | None,
-    typer.Option("--hw", metavar="HW", help=f"{opt.HW_HELP}; repeatable", autocompletion=opt.complete_hardware),
-]
 Vary = Annotated[list[str] | None, typer.Option("--vary", metavar="NAME=VALUES", help=_AXIS_HELP)]
 Where = Annotated[
     list[str] | None, typer.Option("--where", metavar="FORMULA", help="Keep rows that meet it: 'latency<=33ms and fits'")
@@ -66,7 +62,7 @@ Repeat = Annotated[
 
 def sweep(
     models: Models = None,
-    hw: Machines = None,
+    hw: opt.Machines = None,
     vary: Vary = None,
     set_: Set = None,
     where: Where = None,

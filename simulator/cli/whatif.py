@@ -1,7 +1,6 @@
 """`sim whatif`."""
 
 import json
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,15 +8,8 @@ import typer
 from simulator.cli import options as opt
 from simulator.cli.output import checked_folder, console, emit, plain_console
 from simulator.cli.pictures import draw, is_picture
-from simulator.cli.study_options import Set, settings_of
+from simulator.cli.study_options import Format, Set, settings_of
 from simulator.errors import UsageError
-
-
-class Format(StrEnum):
-    """How it prints."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def whatif(

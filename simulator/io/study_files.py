@@ -19,6 +19,7 @@ from simulator import __version__
 from simulator.errors import OutputError, UsageError
 from simulator.study.recipe import Study
 from simulator.study.sweep import Columns, Sweep, Tally
+from simulator.units import ENDINGS
 
 SUFFIXES: Final = (".csv", ".parquet")
 _MARK: Final = "# study: "
@@ -261,7 +262,8 @@ def table_of(columns: Columns, schema: Any) -> Any:
 
 def unit_of(name: str) -> str:
     """The unit that the name of a column ends in; empty without one."""
-    return next((unit[1:].replace("_per_", "/") for unit in _UNITS if name.endswith(unit)), "")
+    ending = next((ending for ending in (*ENDINGS.values(), "_cycles") if name.endswith(ending)), "")
+    return ending[1:].replace("_per_", "/")
 
 
 def study_text(study: Study) -> str:

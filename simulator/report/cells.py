@@ -3,18 +3,12 @@
 import math
 from typing import Final
 
-from simulator.units import format_bytes, format_count, format_si
+from simulator.units import ENDINGS, format_bytes, format_count, format_si
 
 UNITS: Final = {
     "seconds": "s", "joules": "J", "hertz": "Hz", "watts": "W", "metres": "m", "bytes_per_s": "B/s", "macs_per_s": "MAC/s",
     "ops_per_s": "OP/s", "per_second": "/s", "joules_per_byte": "J/B", "joules_per_mac": "J/MAC", "joules_per_op": "J/OP",
     "volts": "V", "coulombs": "C",
-}  # fmt: skip
-# the unit that the name of a column ends in → its dimension, the longest first
-_ENDINGS: Final = {
-    "_macs_per_s": "macs_per_s", "_bytes_per_s": "bytes_per_s", "_ops_per_s": "ops_per_s", "_per_s": "per_second",
-    "_j_per_byte": "joules_per_byte", "_j_per_mac": "joules_per_mac", "_j_per_op": "joules_per_op", "_bytes": "bytes",
-    "_hz": "hertz", "_w": "watts", "_j": "joules", "_s": "seconds",
 }  # fmt: skip
 
 
@@ -40,7 +34,7 @@ def cell(value: float | None, dimension: str, *, per_cycle: bool = False, digits
 
 def dimension_of(key: str) -> str:
     """The dimension of a column by the unit that its name ends in; empty without one."""
-    return next((dimension for ending, dimension in _ENDINGS.items() if key.endswith(ending)), "")
+    return next((dimension for dimension, ending in ENDINGS.items() if key.endswith(ending)), "")
 
 
 def ratio(value: float | None) -> str:

@@ -13,7 +13,7 @@ from simulator.machine.changed import factor_of, figure_at, with_columns, with_v
 from simulator.machine.figures import Figure
 from simulator.machine.spec import HardwareSpec, Strict
 from simulator.study.scenario import Case, file_of
-from simulator.units import Quantity, format_exact, parse
+from simulator.units import ENDINGS, Quantity, format_exact, parse
 
 Array = NDArray[np.float64]
 Spacing = Literal["lin", "log", "x2"]
@@ -49,9 +49,10 @@ class Axis:
         """The name of its column, with its unit."""
         if self.numbers is None or self.dimension in ("", "count", "ratio"):
             return self.name
-        return f"{self.name}_{'cycles' if self.per_cycle and self.dimension == 'seconds' else unit_word(self.dimension)}" + (
-            "_per_cycle" if self.per_cycle and self.dimension != "seconds" else ""
-        )
+        if self.per_cycle and self.dimension == "seconds":
+            return f"{self.name}_cycles"
+        ending = ENDINGS.get(self.dimension, f"_{self.dimension}")
+        return f"{self.name}{ending}{'_per_cycle' if self.per_cycle else ''}"
 
     @property
     def labels(self) -> NDArray[Any]:
@@ -73,12 +74,6 @@ class Axis:
         if self.spacing == "lin":
             return low + (high - low) * share
         return np.asarray(np.clip(np.exp(math.log(low) + (math.log(high) - math.log(low)) * share), low, high))
-
-
-def unit_word(dimension: str) -> str:
-    """The unit of a dimension as names carry it: `bytes_per_s`, `s`, `j`."""
-    words = {"seconds": "s", "joules": "j", "hertz": "hz", "watts": "w", "metres": "m", "per_second": "per_s"}
-    return words.get(dimension, dimension.replace("joules", "j"))
 
 
 def axis_of(text: str, case: Case) -> Axis:

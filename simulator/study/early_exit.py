@@ -13,37 +13,9 @@ import numpy as np
 from simulator.errors import UsageError
 from simulator.graph.graph import Graph
 from simulator.result.estimate import Estimate
-from simulator.result.prediction import Prediction
 from simulator.transform.exits import until_exit, with_exit
 
 _SLACK = 1e-9  # of a sum of decimal fractions
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedRun:
-    """Mean latency in s and energy in J of one inference; None where the machine has no figures for energy."""
-
-    latency_s: float
-    energy_j: float | None
-
-
-def expected_run(exits: Sequence[tuple[float, Prediction]], whole: Prediction) -> ExpectedRun:
-    """The mean over all ways through a network.
-
-    Args:
-        exits: for each exit the share of samples that leave there, and the estimate of what runs until then
-            (`transform.exits.until_exit`).
-        whole: the estimate of the network with all its exits, which the rest run to the end.
-
-    Raises:
-        UsageError: shares that are none, or that add up to more than 1.
-    """
-    energies = [(share, est.energy_j) for share, est in exits]
-    latency = expected_total([(share, est.latency_s) for share, est in exits], whole.latency_s)
-    known = [(share, energy) for share, energy in energies if energy is not None]
-    if whole.energy_j is None or len(known) < len(energies):
-        return ExpectedRun(latency, None)
-    return ExpectedRun(latency, expected_total(known, whole.energy_j))
 
 
 def expected_total(exits: Sequence[tuple[float, float]], whole: float) -> float:

@@ -3,7 +3,7 @@
 A scenario is text only, so that a study can be written down and repeated; `case_of` makes of it what is estimated.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -295,17 +295,3 @@ def require_figure(case: Case, name: str) -> tuple[Strict, str]:
         hint = did_you_mean(name, known)
         raise UsageError(f"'{name}' is no figure of {case.hardware.id} or of its runtime{hint} (sim hw show lists them)")
     return found
-
-
-def described(scenario: Scenario) -> Mapping[str, str]:
-    """What of a scenario is not as it is found: for titles."""
-    plain = {"runtime": scenario.runtime, "precision": scenario.precision, "overlap": scenario.overlap}
-    loading = scenario.loading
-    return {
-        **{name: value for name, value in plain.items() if value is not None},
-        **({} if loading.batch is None else {"batch": str(loading.batch)}),
-        **({"exit": ", ".join(scenario.exits)} if scenario.exits else {}),
-        **({} if loading.resolution is None else {"resolution": loading.resolution}),
-        **dict((*loading.parameters, *scenario.changes, *scenario.hardware_values)),
-        **{f"{_RUNTIME}{path}": value for path, value in scenario.runtime_values},
-    }

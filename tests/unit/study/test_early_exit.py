@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from simulator import estimate, load_model
 from simulator.errors import UsageError
 from simulator.model import Model
-from simulator.study.early_exit import expected_run, expected_total
+from simulator.study.early_exit import expected_estimate, expected_total
 from simulator.transform.exits import until_exit, with_exit
 
 costs = st.floats(0.0, 1e3)
@@ -59,9 +59,9 @@ def test_a_network_with_an_exit() -> None:
     whole = estimate(Model(graph), "jetson_orin_nano")
     part = estimate(Model(until_exit(graph, "layer2.1.relu")), "jetson_orin_nano")
     assert part.latency_s < whole.latency_s
-    half = expected_run([(0.5, part)], whole)
+    half = expected_estimate([(0.5, part)], whole)
     assert half.latency_s == pytest.approx((part.latency_s + whole.latency_s) / 2)
     assert part.energy_j is not None
     assert whole.energy_j is not None
     assert half.energy_j == pytest.approx((part.energy_j + whole.energy_j) / 2)
-    assert expected_run([(0.0, part)], whole).latency_s == whole.latency_s
+    assert expected_estimate([(0.0, part)], whole).latency_s == whole.latency_s
