@@ -1,7 +1,7 @@
 """Laws of the memory plan where engines have memories of their own: everything has a place, and is in two only to cross."""
 
 import numpy as np
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.machines import device_data, runtime_data
 from support.strategies import networks
@@ -92,7 +92,9 @@ def test_places_together_hold_what_one_memory_would(network: Model, types: list[
 def test_crossings_are_those_that_the_estimate_charges(network: Model, types: list[str], fallback: str) -> None:
     est = run_on(network, types, fallback)
     plan = sim.plan(est)
-    assume(len(plan.places) > 1)
+    if len(plan.places) == 1:
+        assert plan.crossings == ()
+        return
     charged = est.cost.crossed["bus"]
     assert sum(c.spec.size_bytes for c in plan.crossings) == charged.all_bytes.sum()
     device = next(i for i, place in enumerate(plan.places) if "device" in place.engines)

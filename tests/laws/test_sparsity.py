@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.strategies import hardware_dicts, machines, networks, pruned_networks, runtime_dicts, runtimes
 
 import simulator as sim
-from simulator.errors import UsageError
 from simulator.estimator import estimate
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
@@ -19,18 +18,15 @@ from simulator.schedule.overlap import POLICIES
 from simulator.transform.change import change_of
 from simulator.transform.precision import PRECISIONS
 
+prunable = networks(prunable=True)
 few = settings(max_examples=60, deadline=None)
 plain = st.sampled_from(sorted(set(PRECISIONS) - {"amp_fp16", "amp_bf16"}))
 shares = st.floats(0.0, 0.99).map(lambda x: round(x, 3))
 
 
 def pruned(network: Model, text: str) -> Model:
-    """The network with pruned weights; those without any are of no use here."""
-    try:
-        return Model(change_of("sparsity").apply(network.graph, text))
-    except UsageError:
-        assume(False)
-        raise
+    """The network with pruned weights."""
+    return Model(change_of("sparsity").apply(network.graph, text))
 
 
 def without_blocks(machine: dict[str, Any]) -> HardwareSpec:
@@ -42,7 +38,7 @@ def without_blocks(machine: dict[str, Any]) -> HardwareSpec:
 
 
 @few
-@given(networks(), hardware_dicts(), runtimes(), st.tuples(shares, shares), st.sampled_from(["", ":block=8"]))
+@given(prunable, hardware_dicts(), runtimes(), st.tuples(shares, shares), st.sampled_from(["", ":block=8"]))
 def test_sparser_is_never_more_bytes_and_never_slower(
     network: Model, data: dict[str, Any], software: RuntimeSpec, zeros: tuple[float, float], block: str
 ) -> None:
@@ -56,7 +52,7 @@ def test_sparser_is_never_more_bytes_and_never_slower(
 
 
 @few
-@given(networks(), hardware_dicts(), runtime_dicts())
+@given(prunable, hardware_dicts(), runtime_dicts())
 def test_two_of_four_is_never_slower_than_dense(network: Model, data: dict[str, Any], software: dict[str, Any]) -> None:
     machine = without_blocks(data)
     sparse = pruned(network, "2:4")
@@ -78,7 +74,7 @@ def test_the_bound_holds(network: Model, machine: HardwareSpec, software: Runtim
 
 
 @few
-@given(networks(), machines(), runtimes())
+@given(prunable, machines(), runtimes())
 def test_no_zeros_is_the_network(network: Model, machine: HardwareSpec, software: RuntimeSpec) -> None:
     same, dense = estimate(pruned(network, "0"), machine, software), estimate(network, machine, software)
     assert (same.latency_s, same.bound_latency_s, same.energy_j) == (dense.latency_s, dense.bound_latency_s, dense.energy_j)

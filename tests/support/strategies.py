@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from support.graphs import FLOAT, ints, loaded, model, node, value, weight
 from support.machines import EVERYTHING
 
-from simulator.errors import UsageError
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
@@ -249,11 +248,17 @@ def _step(net: _Builder) -> None:
 
 
 @st.composite
-def networks(draw: st.DrawFn, *, most: int = 12) -> Model:
-    """Chains and branches of convolutions, products and what stands between them; every end is an output."""
-    image = (draw(st.integers(1, 3)), draw(st.sampled_from([1, 3, 8])), draw(st.integers(1, 9)), draw(st.integers(1, 9)))
+def networks(draw: st.DrawFn, *, most: int = 12, prunable: bool = False) -> Model:
+    """Chains and branches of convolutions, products and what stands between them; every end is an output.
+
+    A `prunable` one has a weight that every pattern can prune: a convolution that reads four or eight channels.
+    """
+    channels = [4, 8] if prunable else [1, 3, 8]
+    image = (draw(st.integers(1, 3)), draw(st.sampled_from(channels)), draw(st.integers(1, 9)), draw(st.integers(1, 9)))
     table = (draw(st.integers(1, 5)), draw(st.integers(1, 16)))
     net = _Builder(draw, [], [], {"image": image, "table": table})
+    if prunable:
+        net.add("Conv", ["image", net.weight(8, image[1], 1, 1)], (image[0], 8, *image[2:]))
     for _ in range(draw(st.integers(1, most))):
         _step(net)
     read = {n for made in net.nodes for n in made.input}
@@ -267,9 +272,6 @@ prunings = st.sampled_from(["0", "0.3", "0.5", "0.9", "2:4", "0.5:block=4", "0.8
 
 @st.composite
 def pruned_networks(draw: st.DrawFn, text: st.SearchStrategy[str] = prunings, *, most: int = 12) -> Model:
-    """Networks with pruned weights, where they have any that can be."""
-    network: Model = draw(networks(most=most))
-    try:
-        return Model(change_of("sparsity").apply(network.graph, draw(text)))
-    except UsageError:
-        return network
+    """Networks with pruned weights."""
+    network: Model = draw(networks(most=most, prunable=True))
+    return Model(change_of("sparsity").apply(network.graph, draw(text)))
