@@ -129,6 +129,14 @@ def example(dimension: str) -> str:
     return samples[dimension]
 
 
+def unit_of(name: str) -> str:
+    """The SI unit that the ending of a name states: `J` of `energy_j`; empty where it states none."""
+    if name.endswith("_cycles"):
+        return "cycles"
+    dimension = next((dimension for dimension, ending in ENDINGS.items() if name.endswith(ending)), None)
+    return next(iter(_UNITS[dimension])) if dimension else ""
+
+
 def format_exact(value: float, dimension: str) -> str:
     """The quantity with all its digits: `parse(format_exact(x)) == x`."""
     unit = next(iter(_UNITS[dimension]))

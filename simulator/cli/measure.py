@@ -48,7 +48,12 @@ def measure(
     top: Annotated[int, typer.Option("--top", metavar="N", min=0, help="Kernels to show; 0 for all")] = 10,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="CSV: add the measured row; with --import, write the operators"),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Add the row to a CSV or Parquet file; with --import, write the operators",
+        ),
     ] = None,
 ) -> None:
     """Time MODEL on this machine with ONNX Runtime, or read what another profiler measured."""
@@ -107,6 +112,8 @@ def _import(path: Path, source: Source, network: "Model | None", hw: str | None,
 
     if hw is not None and network is None:
         raise UsageError("--hw needs the MODEL that the profile is of")
+    if output is not None and output.suffix.lower() == ".parquet":
+        raise UsageError(f"{output}: the operators of a profile are written as CSV")
     profile = read_profile(path, source)
     est = None if network is None else _estimated(network, hw)
     beside = None if network is None else _beside(network, profile, est)

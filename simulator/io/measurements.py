@@ -1,4 +1,4 @@
-"""Measurement files: CSV in the columns of docs/measurements.md, read and written."""
+"""Measurement files: CSV or Parquet in the columns of docs/measurements.md, read and written."""
 
 import csv
 import io
@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from simulator.errors import MeasurementError, NotFoundError, OutputError, did_you_mean
 from simulator.fidelity.measurement import Measurement
+from simulator.io.parquet import arrow_library
+from simulator.units import unit_of
 
 COLUMNS: Final = (
     "model", "hardware", "runtime", "precision", "batch", "latency_s", "energy_j", "peak_memory_bytes", "family", "label",
@@ -44,7 +46,8 @@ def read_measurements(path: Path) -> tuple[Measurement, ...]:
         NotFoundError: no such file.
         MeasurementError: no table, an unknown or missing column, a number that cannot be; all faults with file and line.
     """
-    rows = _records(path, _text(path))
+    _checked_file(path)
+    rows = _parquet_records(path) if _is_parquet(path) else _records(path, _text(path))
     try:
         line, cells = next(rows, (1, []))
         if not cells:
@@ -66,17 +69,27 @@ def read_measurements(path: Path) -> tuple[Measurement, ...]:
     return tuple(found)
 
 
-def _text(path: Path) -> str:
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
+
+
+def _checked_file(path: Path) -> None:
     try:
         if not path.exists():
             raise NotFoundError(f"no such file: {path}")
         if not path.is_file():
-            raise MeasurementError(f"{path} is not a regular file; a measurement file is a CSV table")
+            raise MeasurementError(f"{path} is not a regular file; a measurement file is a CSV or Parquet table")
+    except (OSError, ValueError) as error:  # too long a name; a name with a zero byte
+        raise MeasurementError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
         return path.read_bytes().decode("utf-8-sig")  # a spreadsheet's mark of the byte order may stand in front
     except UnicodeDecodeError as error:
         raise MeasurementError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from error
-    except (OSError, ValueError) as error:  # too long a name; a name with a zero byte
-        raise MeasurementError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise MeasurementError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
@@ -88,6 +101,24 @@ def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         if any(cell.strip() for cell in cells):
             yield line, [cell.strip() for cell in cells]
         line = reader.line_num + 1
+
+
+def _parquet_records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The same of a Parquet table, its header counted as the first line; a cell as a CSV file would have it."""
+    try:
+        table = arrow_library().parquet.read_table(path)
+        columns = [column.to_pylist() for column in table.itercolumns()]
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise MeasurementError(f"{path} is not a Parquet table: {str(error).splitlines()[0]}") from error
+    yield 1, [name.strip() for name in table.column_names]
+    for line, row in enumerate(zip(*columns, strict=True), 2):
+        cells = [_cell(value).strip() for value in row]
+        if any(cells):
+            yield line, cells
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
 
 
 def _header(where: str, cells: Sequence[str]) -> _Header:
@@ -163,19 +194,35 @@ def csv_text(measurements: Iterable[Measurement]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
     for measured in measurements:
-        cells = (getattr(measured, name) for name in COLUMNS)
-        writer.writerow("" if cell is None else repr(cell) if isinstance(cell, float) else cell for cell in cells)
+        writer.writerow(_cell(getattr(measured, name)) for name in COLUMNS)
     return buffer.getvalue()
 
 
+def _write_parquet(measurements: Iterable[Measurement], path: Path) -> None:
+    """The same rows as a Parquet table: null where nothing was measured, a unit at each column that has one."""
+    arrow = arrow_library()
+    kinds = {
+        "batch": arrow.int64(),
+        "peak_memory_bytes": arrow.int64(),
+        "latency_s": arrow.float64(),
+        "energy_j": arrow.float64(),
+    }
+    fields = [arrow.field(name, kinds.get(name, arrow.string()), metadata={"unit": unit_of(name)}) for name in COLUMNS]
+    rows = [{name: getattr(measured, name) for name in COLUMNS} for measured in measurements]
+    arrow.parquet.write_table(arrow.Table.from_pylist(rows, schema=arrow.schema(fields)), path)
+
+
 def write_measurements(measurements: Iterable[Measurement], path: Path) -> None:
-    """Write a measurement file.
+    """Write a measurement file: Parquet where its name ends so, CSV otherwise.
 
     Raises:
         OutputError: it cannot be written.
     """
     try:
-        path.write_bytes(csv_text(measurements).encode("utf-8"))
+        if _is_parquet(path):
+            _write_parquet(measurements, path)
+        else:
+            path.write_bytes(csv_text(measurements).encode("utf-8"))
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
 
@@ -197,7 +244,10 @@ def measurements_so_far(path: Path) -> tuple[Measurement, ...]:
 
     Raises:
         MeasurementError: what is there is no measurement file.
+        OutputError: it is to be Parquet, and pyarrow is not installed.
     """
+    if _is_parquet(path):
+        arrow_library()
     new = not path.exists() or (path.is_file() and not path.stat().st_size)
     return () if new else read_measurements(path)
 

@@ -17,26 +17,14 @@ import numpy as np
 
 from simulator import __version__
 from simulator.errors import OutputError, UsageError
+from simulator.io.parquet import arrow_library
 from simulator.study.recipe import Study
 from simulator.study.sweep import Columns, Sweep, Tally
-from simulator.units import ENDINGS
+from simulator.units import unit_of
 
 SUFFIXES: Final = (".csv", ".parquet")
 _MARK: Final = "# study: "
 _KEY: Final = b"study"
-_UNITS: Final = (
-    "_macs_per_s",
-    "_bytes_per_s",
-    "_ops_per_s",
-    "_per_s",
-    "_j_per_byte",
-    "_bytes",
-    "_hz",
-    "_cycles",
-    "_w",
-    "_j",
-    "_s",
-)
 
 
 class _Writer(Protocol):
@@ -137,7 +125,7 @@ def checked_format(path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{path}: results are written as {' or '.join(SUFFIXES)}")
     if path.suffix.lower() == ".parquet":
-        _arrow()
+        arrow_library()
 
 
 def _inputs(study: Study) -> dict[str, list[int]]:
@@ -218,11 +206,11 @@ class _Parquet:
 
     def append(self, columns: Columns, number: int) -> int:
         part = self._folder / f"{number:09d}.parquet"
-        _arrow().parquet.write_table(table_of(columns, self._schema), part)
+        arrow_library().parquet.write_table(table_of(columns, self._schema), part)
         return number + 1
 
     def finish(self, path: Path) -> None:
-        arrow, new = _arrow(), path.with_name(f"{path.name}.new")
+        arrow, new = arrow_library(), path.with_name(f"{path.name}.new")
         with arrow.parquet.ParquetWriter(new, self._schema) as writer:
             for part in sorted(self._folder.iterdir()):
                 writer.write_table(arrow.parquet.read_table(part, schema=self._schema))
@@ -232,19 +220,9 @@ class _Parquet:
 _FORMATS: Final[Mapping[str, Callable[[Path, Sweep], _Writer]]] = {".csv": _Csv, ".parquet": _Parquet}
 
 
-def _arrow() -> Any:
-    """pyarrow; OutputError with what to install where it is not there."""
-    try:
-        import pyarrow as arrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise OutputError("Parquet needs pyarrow: pip install 'nn-simulator[parquet]' (CSV needs nothing)") from error
-    return arrow
-
-
 def _schema(sweep: Sweep) -> Any:
     """Names, types and units of the columns, and the study."""
-    arrow = _arrow()
+    arrow = arrow_library()
     kinds = {"O": arrow.string(), "i": arrow.int64(), "f": arrow.float64()}
     given = {axis.key: kinds[axis.labels.dtype.kind] for axis in sweep.axes if axis.numbers is None}
     given.update({"bound": arrow.string(), "fits": arrow.bool_()})
@@ -255,15 +233,9 @@ def _schema(sweep: Sweep) -> Any:
 
 def table_of(columns: Columns, schema: Any) -> Any:
     """A block as an Arrow table; NaN is null."""
-    arrow = _arrow()
+    arrow = arrow_library()
     arrays = [arrow.array(columns[field.name], type=field.type, from_pandas=True) for field in schema]
     return arrow.Table.from_arrays(arrays, schema=schema)
-
-
-def unit_of(name: str) -> str:
-    """The unit that the name of a column ends in; empty without one."""
-    ending = next((ending for ending in (*ENDINGS.values(), "_cycles") if name.endswith(ending)), "")
-    return ending[1:].replace("_per_", "/")
 
 
 def study_text(study: Study) -> str:
@@ -279,7 +251,7 @@ def read_study(path: Path) -> Study:
     """
     try:
         if path.suffix.lower() == ".parquet":
-            text = (_arrow().parquet.read_schema(path).metadata or {}).get(_KEY, b"").decode()
+            text = (arrow_library().parquet.read_schema(path).metadata or {}).get(_KEY, b"").decode()
         else:
             with path.open(encoding="utf-8-sig") as file:
                 line = file.readline(10**6)
@@ -302,7 +274,7 @@ def read_columns(path: Path) -> Columns:
     """
     try:
         if path.suffix.lower() == ".parquet":
-            table = _arrow().parquet.read_table(path)
+            table = arrow_library().parquet.read_table(path)
             return {name: np.asarray(table[name].to_numpy(zero_copy_only=False)) for name in table.column_names}
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(line for line in file if not line.startswith("#")))

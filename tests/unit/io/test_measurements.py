@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,9 +54,9 @@ MEASUREMENTS = st.builds(
 )  # fmt: skip
 
 
-@given(st.lists(MEASUREMENTS, min_size=1, max_size=5))
-def test_what_is_written_comes_back(tmp_path_factory: pytest.TempPathFactory, rows: list[Measurement]) -> None:
-    path = tmp_path_factory.mktemp("csv") / "m.csv"
+@given(st.lists(MEASUREMENTS, min_size=1, max_size=5), st.sampled_from(["m.csv", "m.parquet"]))
+def test_what_is_written_comes_back(tmp_path_factory: pytest.TempPathFactory, rows: list[Measurement], name: str) -> None:
+    path = tmp_path_factory.mktemp("measured") / name
     write_measurements(rows, path)
     assert list(read_measurements(path)) == rows
     assert csv_text(read_measurements(path)) == csv_text(rows)
@@ -98,6 +100,58 @@ def test_garbage_of_every_kind(tmp_path: Path, case: str) -> None:
         read(tmp_path, text)
     assert words in str(raised.value)
     assert str(tmp_path / "m.csv") in str(raised.value)
+
+
+def test_parquet_has_numbers_and_units(tmp_path: Path) -> None:
+    path = tmp_path / "m.parquet"
+    append_measurement(Measurement("resnet50", "rtx4090", "pytorch_eager", 0.0125, batch=4), path)
+    append_measurement(Measurement("resnet18", "rtx4090", "pytorch_eager", 0.0025, energy_j=1.5), path)
+    table = pyarrow.parquet.read_table(path)
+    assert table["latency_s"].to_pylist() == [0.0125, 0.0025]
+    assert table["batch"].to_pylist() == [4, None]
+    units = {f.name: (f.metadata or {}).get(b"unit", b"").decode() for f in table.schema}
+    assert {name: unit for name, unit in units.items() if unit} == {
+        "latency_s": "s", "energy_j": "J", "peak_memory_bytes": "B"
+    }  # fmt: skip
+
+
+def test_parquet_of_other_tools(tmp_path: Path) -> None:
+    path = tmp_path / "m.parquet"
+    columns = {"model": ["a", None, "b"], "hardware": ["h", None, "h"], "runtime": ["r", None, "r"], "latency_ms": [2.5, None, 1]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    assert [(row.model, row.latency_s, row.line) for row in read_measurements(path)] == [("a", 0.0025, 2), ("b", 0.001, 4)]
+
+
+NAMED = {"model": ["a"], "hardware": ["h"], "runtime": ["r"]}
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"model": ["a"]}, ":1: column hardware, runtime, latency_s is missing"),
+        (NAMED | {"latency_s": [-1.0]}, ":2: latency_s -1.0 must be more than 0"),
+        (
+            {"model": ["a"], "hardware": ["h"], "runtime": ["r"], "latency_s": [float("nan")]},
+            ":2: latency_s 'nan' is not a number",
+        ),
+        (NAMED | {"latency_s": [[1.0]]}, ":2: latency_s '[1.0]' is not a number"),
+        ({}, "the file is empty"),
+    ],
+)
+def test_parquet_of_no_use(tmp_path: Path, columns: dict[str, list[object]], words: str) -> None:
+    path = tmp_path / "m.parquet"
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    with pytest.raises(MeasurementError) as raised:
+        read_measurements(path)
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1 nothing PAR1", b"model,hardware"])
+def test_what_is_no_parquet(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.parquet"
+    path.write_bytes(content)
+    with pytest.raises(MeasurementError, match="is not a Parquet table"):
+        read_measurements(path)
 
 
 def test_all_faults_at_once_but_not_too_many(tmp_path: Path) -> None:

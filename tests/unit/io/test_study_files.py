@@ -89,8 +89,8 @@ def test_units_are_in_the_schema(tmp_path: Path) -> None:
     schema = pyarrow.parquet.read_schema(path)
     units = {field.name: field.metadata[b"unit"].decode() for field in schema}
     assert units["latency_s"] == "s"
-    assert units["energy_j"] == "j"
-    assert units["memories.hbm.bandwidth_bytes_per_s"] == "bytes/s"
+    assert units["energy_j"] == "J"
+    assert units["memories.hbm.bandwidth_bytes_per_s"] == "B/s"
     assert units["model"] == ""
 
 
