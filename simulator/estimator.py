@@ -88,7 +88,7 @@ def estimate(
     placement, parts = setting.placement, setting.parts
     engines = tuple(e.id for e in placement)
     cost = setting.cost()
-    kernel_s, latency = timed(setting, cost, policy)
+    kernel_s, waiting, latency = timed(setting, cost, policy)
     bound = _bound_s(model, hardware, machine, precision)
     energy, energy_parts, kernel_j = _energy(cost, machine, kernel_s, latency)
     fits = together(f for part in parts for f in fit(part.machine, part.work.footprint))
@@ -99,7 +99,7 @@ def estimate(
     notes = (*fallback, *coded, *_energy_notes(hardware, machine, energy, assumed))
     return Estimate(
         model, hardware, runtime, precision, policy, prepared, engines, cost, kernel_s, kernel_j,
-        latency, bound, energy, energy_parts, assumed, fits,
+        waiting, latency, bound, energy, energy_parts, assumed, fits,
         _warnings(model, hardware, machine, runtime, prepared.work, placement, widened, notes),
     )  # fmt: skip
 
@@ -167,17 +167,22 @@ def _totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: 
         cost = cost_table(work.distinct, machine, limits, firsts, parts)
     branches = branches_of(prepared.kernels, tuple(e.id for e in placement))
     kernel_s, total = POLICIES[policy](_terms(cost, prepared, policy, branches))
-    latency = total + _fixed_s(machine, limits)
+    waiting = _waiting_s(cost, total)
+    latency = total + waiting + _fixed_s(machine, limits)
     beside = {code_home(machine): code_bytes(work, runtime.code)} if runtime.code else {}
-    return Totals(latency, _total_j(cost, machine, latency), _verdict(cost, kernel_s, parts, beside) if verdict else None)
+    return Totals(
+        latency, _total_j(cost, machine, latency), _verdict(cost, kernel_s, waiting, parts, beside) if verdict else None
+    )
 
 
-def _verdict(cost: CostTable, kernel_s: Array, parts: tuple[Part, ...], beside: Mapping[str, Number]) -> Verdict:
+def _verdict(
+    cost: CostTable, kernel_s: Array, waiting_s: Number, parts: tuple[Part, ...], beside: Mapping[str, Number]
+) -> Verdict:
     compute, memory, overhead = cost.resources_s
     by_compute = (compute >= memory) & (compute >= overhead)
     by_memory = ~by_compute & (memory >= overhead)
     compute_s, memory_s = cost.total(kernel_s * by_compute), cost.total(kernel_s * by_memory)
-    rest_s = cost.total(kernel_s * ~(by_compute | by_memory))
+    rest_s = cost.total(kernel_s * ~(by_compute | by_memory)) + waiting_s
     bound = np.where((compute_s >= memory_s) & (compute_s >= rest_s), 0, np.where(memory_s >= rest_s, 1, 2))
     fits = fits_at(((part.machine, part.work.footprint) for part in parts), beside)
     return Verdict(fits, bound, cost.total(outermost_bytes(cost)))
@@ -228,11 +233,22 @@ def _setting(prepared: Prepared, machine: Machine, limits: Limits, runtime: Runt
     return Setting(prepared, machine, limits, placement, parts, crossed)
 
 
-def timed(setting: Setting, cost: CostTable, policy: str) -> tuple[Array, float]:
-    """Each kernel's time under an overlap policy, and the latency with what every inference pays once."""
+def timed(setting: Setting, cost: CostTable, policy: str) -> tuple[Array, float, float]:
+    """Each kernel's time under an overlap policy, how long the device waits for the host that launches them, and the
+    latency with that and with what every inference pays once.
+    """
     prepared, engines = setting.prepared, tuple(e.id for e in setting.placement)
     kernel_s, total = POLICIES[policy](_terms(cost, prepared, policy, branches_of(prepared.kernels, engines)))
-    return kernel_s, float(total + _fixed_s(setting.machine, setting.limits))
+    waiting = _waiting_s(cost, total)
+    return kernel_s, float(waiting), float(total + waiting + _fixed_s(setting.machine, setting.limits))
+
+
+def _waiting_s(cost: CostTable, network_s: Array) -> Number:
+    """By how much the host takes longer to launch all kernels than the device to run them: launches run ahead of it, but the
+    last kernel runs once all are launched. max(device, host) is at most the time of a queue in which both take turns.
+    """
+    host_s = cost.host_s
+    return 0.0 if host_s is None else np.maximum(host_s - network_s, 0.0)
 
 
 def known_policy(overlap: str | None) -> str:

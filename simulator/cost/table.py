@@ -45,6 +45,7 @@ class CostTable:
     `alike` says which kernels cost the same (None: no two). `moving` are the bytes on their way, `times` how long that takes
     on each level. `memory_s` combines the levels with the runtime's overlap; `tiles` is how many tiles pass through the
     machine's double buffers (infinite without one).
+    `dispatch_s` is what the host takes to launch each kernel, while the device works on those before (None: not counted).
     `transfer_s` is what coming from another engine costs, `crossing_s` the part of it on each link, `crossed` the bytes
     that it carries then.
     Energies are None where the machine gives no figures for them.
@@ -57,6 +58,7 @@ class CostTable:
     compute_s: Array
     memory_s: Array
     overhead_s: Array
+    dispatch_s: Array | None
     overlap: Number
     asynchronous: NDArray[np.bool_]
     moving: tuple[Flow, ...]
@@ -105,6 +107,11 @@ class CostTable:
     def total(self, columns: Array) -> Array:
         """Sum over the kernels of the network."""
         return self.alike.total(columns) if self.alike else total(columns)
+
+    @property
+    def host_s(self) -> Array | None:
+        """Seconds that the host takes to launch all kernels; None where the runtime does not count them."""
+        return None if self.dispatch_s is None else self.total(self.dispatch_s)
 
     @property
     def resources_s(self) -> tuple[Array, Array, Array]:
@@ -182,6 +189,7 @@ def cost_table(
         compute_s=_compute_s(work, machine, limits, placement),
         memory_s=times.combined_s(theta),
         overhead_s=_overhead_s(work, machine, limits, placement),
+        dispatch_s=_dispatch_s(work, machine, limits, placement),
         overlap=theta,
         asynchronous=_asynchronous(limits, placement),
         moving=traffic.moving,
@@ -217,6 +225,18 @@ def _overhead_s(work: WorkTable, machine: Machine, limits: Limits, placement: tu
     if copies_weights(limits):
         found = found + fresh_pages(work) * by_engine(placement, work, lambda engine, _: faults(engine))
     return np.asarray(found)
+
+
+def _dispatch_s(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array | None:
+    """What the host takes to launch each kernel; None where no runtime's engine counts it."""
+
+    def seconds(engine: EngineParams) -> Number:
+        figure = limits.of(engine).dispatch
+        return 0.0 if figure is None else figure.seconds(machine.clock_hz)
+
+    if limits.ideal or not any(profile.dispatch for profile in limits.profiles.values()):
+        return None
+    return np.asarray(work.launches * by_engine(placement, work, lambda engine, _: seconds(engine)))
 
 
 def _alike(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Alike | None:

@@ -70,7 +70,7 @@ class Case:
         if self.links_free:
             setting = replace(setting, crossed={})
         traffic = _least(setting) if self.least_moved else None
-        return timed(setting, setting.cost(traffic), self.policy)[1]
+        return timed(setting, setting.cost(traffic), self.policy)[-1]
 
 
 def _least(setting: Setting) -> Traffic:
@@ -151,6 +151,9 @@ WHAT_IFS: Final[tuple[WhatIf, ...]] = (
     WhatIf(
         "launch", "launches of kernels", "if they cost nothing",
         lambda c: c.with_profiles(kernel_overhead=_NOTHING, fork_overhead=None, page_fault=None),
+    ),
+    WhatIf(
+        "dispatch", "a host that launches no faster", "if it launched kernels at once", lambda c: c.with_profiles(dispatch=None)
     ),
     WhatIf(
         "once", "what every inference pays once", "if it cost nothing",

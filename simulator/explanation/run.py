@@ -40,12 +40,34 @@ def _latency(est: Estimate) -> Section:
         if own:
             found.append(f"{len(own)} {name}-bound")
             parts.append(Quantity(f"{name}-bound kernels", sum(own), "s"))
-    once = _once(est)
+    once, host = _once(est), _host(est)
+    network: list[Expression] = list(parts)
+    if host is not None:
+        network = [largest(sum_of(parts), Quantity("host", host.value, "s"))]
     if once is not None:
-        parts.append(Quantity("once", once.value, "s"))
+        network.append(Quantity("once", once.value, "s"))
     note = f"{', '.join(found)} kernels" if found else ""
-    latency = term("latency_s", "latency", "s", sum_of(parts), est.latency_s, note)
-    return Section("latency", "Expected time", (*((once,) if once else ()), latency))
+    latency = term("latency_s", "latency", "s", sum_of(network), est.latency_s, note)
+    return Section("latency", "Expected time", (*(t for t in (host, once) if t), latency))
+
+
+def _host(est: Estimate) -> Term | None:
+    """What the host takes to launch all kernels; nothing where the runtime does not count it."""
+    cost, machine = est.cost, machine_of(est.hardware)
+    if cost.host_s is None or cost.dispatch_s is None:
+        return None
+    book, parts = Book(est.hardware, est.runtime), list[Expression]()
+    for engine in {e.id: e for e in cost.placement}.values():
+        profile = est.runtime.profile(engine.kind)
+        assert profile is not None
+        if profile.dispatch is not None:
+            own = [place.id == engine.id for place in cost.placement]
+            quantity = book.of_profile("dispatch", engine, "dispatch", profile.dispatch)
+            clock = None if machine.clock_hz is None else float(machine.clock_hz)
+            launches = Quantity("launches", float(est.work.launches[own].sum()))
+            parts.append(launches * book.seconds("dispatch", quantity, profile.dispatch, clock))
+    note = "launches run ahead of the device; the last kernel runs once all are launched"
+    return term("host_s", "host", "s", sum_of(parts), float(cost.host_s), note)
 
 
 def _once(est: Estimate) -> Term | None:

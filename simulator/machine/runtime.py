@@ -80,6 +80,7 @@ class Profile(Instructions):
     odd_groups: f.Ratio | None = None  # as fast as the others
     cache_exposed: dict[Kind | Literal["default"], f.Fraction] = {}  # all of it
     kernel_overhead: f.Seconds
+    dispatch: f.Seconds | None = None  # of the host for each kernel, while the device works on those before; default: not counted
     fork_overhead: f.Seconds | None = None  # of starting the other units for a kernel, for every doubling of them
     parallel_elements: f.Count | None = None  # least for each unit where loops are split over the units; default: all are
     weight_copies: f.Count | None = None  # that a convolution with a window makes of its weights in each run; default: 1
@@ -105,6 +106,8 @@ class Profile(Instructions):
         above = [path for path, figure in self.figures() if figure.value > 1 and not {*path.split(".")}.isdisjoint(shares)]
         if above:
             raise ValueError(f"{', '.join(above)} above 1: efficiencies count against the peak at the highest clock")
+        if self.dispatch is not None and not self.asynchronous:
+            raise ValueError("dispatch is the host's time while the device works: it needs asynchronous: true")
         if "default" not in self.efficiency:
             raise ValueError("efficiency needs a 'default' for kernel classes it does not name")
         return self

@@ -59,7 +59,8 @@ def in_the_way(est: Estimate) -> str:
     seconds: dict[str, float] = {}
     for kind, kernel_s in zip(est.bounds, est.kernel_s, strict=True):
         seconds[f"kernels bound by {kind}"] = seconds.get(f"kernels bound by {kind}", 0.0) + float(kernel_s)
-    outside = est.latency_s - float(est.kernel_s.sum())
+    seconds["waiting for the host, which launches kernels"] = est.waiting_s
+    outside = est.latency_s - float(est.kernel_s.sum()) - est.waiting_s
     seconds["what every inference pays once"] = outside if outside > 1e-9 * est.latency_s else 0.0
     parts = sorted(((name, s) for name, s in seconds.items() if s), key=lambda part: -part[1])
     return ", ".join(f"{name} {cell(s, 'seconds')}" for name, s in parts)

@@ -127,8 +127,8 @@ def interval_text(low_s: float, high_s: float) -> str:
 
 
 def _shares(est: Estimate) -> Text:
-    """Share of the time spent in kernels of each bound."""
-    total = float(est.kernel_s.sum()) or 1.0
+    """Share of the time spent in kernels of each bound, and waiting for the host."""
+    total = (float(est.kernel_s.sum()) + est.waiting_s) or 1.0
     text = Text()
     seconds = {b: sum(float(s) for s, k in zip(est.kernel_s, est.bounds, strict=True) if k == b) for b in _BOUND_STYLE}
     for bound, value in sorted(seconds.items(), key=lambda item: -item[1]):
@@ -136,6 +136,8 @@ def _shares(est: Estimate) -> Text:
             text.append("" if not text else ", ")
             text.append(bound, style=_BOUND_STYLE[bound])
             text.append(f"-bound kernels {100 * value / total:.0f} %")
+    if est.waiting_s:
+        text.append(f", waiting for launches {100 * est.waiting_s / total:.0f} %", style=_BOUND_STYLE["overhead"])
     return text
 
 

@@ -87,7 +87,7 @@ def _alive(est: Estimate, line: Timeline) -> list[dict[str, object]]:
 
 def _name(event: Event, kernels: Sequence[dict[str, Any]]) -> str:
     if event.kernel is None:
-        return "once an inference"
+        return "waiting for the host" if event.kind == "waiting" else "once an inference"
     name = str(kernels[event.kernel]["name"])
     return f"{name} ({_WHAT[event.kind]})" if event.kind in _WHAT else name
 

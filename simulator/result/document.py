@@ -62,7 +62,7 @@ def _totals(est: Prediction) -> dict[str, object]:
         "latency_s": est.latency_s, "latency_interval_s": None if interval is None else list(interval),
         "bound_latency_s": est.bound_latency_s, "throughput_per_s": est.throughput_per_s,
         "energy_j": est.energy_j, "compute_s": float(cost.compute_s.sum()), "memory_s": float(cost.memory_s.sum()),
-        "overhead_s": overhead, "transfer_s": float(cost.transfer_s.sum()), "bound": est.bound,
+        "overhead_s": overhead, "transfer_s": float(cost.transfer_s.sum()), "waiting_s": est.waiting_s, "bound": est.bound,
         "arithmetic_intensity_op_per_byte": float(work.ops.sum()) / moved if moved else None,
         "traffic_bytes": traffic, "energy_breakdown_j": dict(est.energy_parts_j),
         "energy_by_class_j": est.energy_by_class_j, "energy_by_memory_j": est.energy_by_memory_j,

@@ -41,4 +41,4 @@ class Estimate(Prediction):
         """What happens when: events of engines, memories and launches, from 0 to the latency."""
         from simulator.schedule.timeline import timeline
 
-        return timeline(self.cost, self.terms(), self.engines, self.overlap, self.latency_s)
+        return timeline(self.cost, self.terms(), self.engines, self.overlap, self.latency_s, self.waiting_s)

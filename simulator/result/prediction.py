@@ -35,6 +35,7 @@ class Prepared:
 class Prediction:
     """What one inference of the whole batch takes. Arrays have shape (n_kernels,); totals are floats.
 
+    `waiting_s` is how long the device waits for the host that launches kernels; no kernel's time has it.
     `energy_j` is None where the machine has no energy figures, `energy_parts_j` says which part is known, and
     `energy_defaults` on which figures it rests that are not the machine's own but those of its process node.
     """
@@ -49,6 +50,7 @@ class Prediction:
     cost: CostTable
     kernel_s: Array
     kernel_j: Array | None
+    waiting_s: float
     latency_s: float
     bound_latency_s: float
     energy_j: float | None
@@ -74,12 +76,13 @@ class Prediction:
 
     @property
     def latency_interval_s(self) -> tuple[float, float] | None:
-        """Where 9 of 10 measured runs would lie; None where the runtime was not held against any, or another overlap is asked.
+        """Where 9 of 10 measured runs would lie; None where the runtime was not held against any, another overlap is asked,
+        or the device waits for the host: hosts differ, and the runs were of large batches.
 
         The quantiles of measured / predicted that its calibration found, times the latency.
         """
         residuals = self.runtime.residuals
-        if residuals is None or self.overlap != "runtime":
+        if residuals is None or self.overlap != "runtime" or self.waiting_s:
             return None
         return self.latency_s * residuals.p5, self.latency_s * residuals.p95
 
@@ -142,7 +145,8 @@ class Prediction:
 
     @property
     def bound(self) -> Bound:
-        """What bounds the network: the kind of kernel that takes most of the time."""
+        """What bounds the network: the kind of kernel that takes most of the time; waiting for launches is overhead."""
         kinds = np.stack(self.cost.resources_s).argmax(axis=0)
         seconds = [float(np.sum(np.where(kinds == kind, self.kernel_s, 0.0))) for kind in range(len(BOUNDS))]
+        seconds[BOUNDS.index("overhead")] += self.waiting_s
         return BOUNDS[int(np.argmax(seconds))]

@@ -17,7 +17,7 @@ from simulator.schedule.overlap import POLICIES, WINDOWS, Run, Terms, runs
 
 Array = NDArray[np.float64]
 LaneKind = Literal["launch", "engine", "memory"]
-EventKind = Literal["inference", "launch", "compute", "transfer", "early weights", "crossing", "switch"]
+EventKind = Literal["inference", "waiting", "launch", "compute", "transfer", "early weights", "crossing", "switch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that takes time. `kernel` counts from 0 (None: what every inference pays once)."""
+    """Something that takes time. `kernel` counts from 0 (None: what every inference pays once, and waiting)."""
 
     lane: Lane
     kind: EventKind
@@ -62,15 +62,19 @@ LAUNCHES: Final = Lane("launch", "launches")
 SWITCHES: Final = Lane("launch", "switches of engines")
 
 
-def timeline(cost: CostTable, terms: Terms, engines: Sequence[str], policy: str, latency_s: float) -> Timeline:
+def timeline(
+    cost: CostTable, terms: Terms, engines: Sequence[str], policy: str, latency_s: float, waiting_s: float = 0.0
+) -> Timeline:
     """The events of one run under a policy; of one machine. `engines` are the ids of those that run the kernels.
 
-    What the latency is longer than the policy's own, every inference pays before its first kernel.
+    What the latency is longer than the policy's own, every inference pays before its first kernel. So is drawn as one piece,
+    behind it, how long the device waits for the host in all: between which kernels, no estimate says.
     """
     network_s = float(POLICIES[policy](terms)[1])
     fixed_s = max(latency_s - network_s, 0.0)
     made = _in_windows(cost, terms, engines, policy) if policy in WINDOWS else _spread(cost, terms, engines, policy)
-    found = [Event(LAUNCHES, "inference", None, -fixed_s, fixed_s), *made]
+    once = Event(LAUNCHES, "inference", None, -fixed_s, max(fixed_s - waiting_s, 0.0))
+    found = [once, Event(LAUNCHES, "waiting", None, -waiting_s, waiting_s), *made]
     events = [
         Event(e.lane, e.kind, e.kernel, fixed_s + e.start_s, e.duration_s, e.moved_bytes) for e in found if e.duration_s > 0
     ]

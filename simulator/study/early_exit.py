@@ -92,10 +92,13 @@ def expected_estimate(exits: Sequence[tuple[float, Estimate]], whole: Estimate) 
 
     runs = np.array([1.0 - math.fsum(s for s, est in exits if not _has(est, k.main, whole)) for k in whole.prepared.kernels])
     latency, bound = mean(lambda est: est.latency_s), mean(lambda est: est.bound_latency_s)
+    waiting = mean(lambda est: est.waiting_s)
     assert latency is not None
     assert bound is not None
+    assert waiting is not None
     return replace(
-        whole, latency_s=latency, bound_latency_s=bound, energy_j=mean(lambda est: est.energy_j), kernel_s=whole.kernel_s * runs,
+        whole, latency_s=latency, waiting_s=waiting, bound_latency_s=bound,
+        energy_j=mean(lambda est: est.energy_j), kernel_s=whole.kernel_s * runs,
         kernel_j=None if whole.kernel_j is None else whole.kernel_j * runs,
         energy_parts_j={part: mean(lambda est, part=part: est.energy_parts_j[part]) for part in whole.energy_parts_j},  # type: ignore[misc]
     )  # fmt: skip

@@ -30,7 +30,7 @@ def time_as_it_shows_s(est: Prediction) -> Parts:
     Of each kernel's time transfers show in full, arithmetic shows in full, memory as far as the policy does not hide it
     behind arithmetic, and launches in full, or, where the device works on meanwhile, as far as they are longer than its
     work. Parts without time are left out. Engines that run beside each other have their share of the latency only: there a
-    part is cut where the share is used up, transfers and arithmetic last.
+    part is cut where the share is used up, transfers and arithmetic last. Waiting for the host is a part of launches.
     """
     cost = est.cost
     transfer = np.minimum(cost.transfer_s, est.kernel_s)
@@ -41,7 +41,8 @@ def time_as_it_shows_s(est: Prediction) -> Parts:
     busy = np.maximum(compute, np.minimum(cost.memory_s, rest))
     launches = np.where(hidden, np.where(is_launching, rest - busy, 0.0), np.minimum(cost.overhead_s, rest))
     found = {"compute": compute, "memory": rest - compute - launches, "overhead": launches, "transfer": transfer}
-    return _with_rest({name: float(seconds.sum()) for name, seconds in found.items()}, est.latency_s)
+    parts = {name: float(seconds.sum()) for name, seconds in found.items()}
+    return _with_rest({**parts, "overhead": parts["overhead"] + est.waiting_s}, est.latency_s)
 
 
 def energy_by_part_j(est: Prediction) -> Parts | None:

@@ -152,11 +152,13 @@ def machines(**given: Any) -> st.SearchStrategy[HardwareSpec]:
 def runtime_dicts(draw: st.DrawFn, *, overheads: bool = True) -> dict[str, Any]:
     """A valid runtime as its YAML file would have it."""
     seconds = quantities("s", 0.0, 1e-3) if overheads else st.just("0 s")
+    asynchronous = draw(st.booleans())
+    dispatch = {"dispatch": draw(seconds)} if asynchronous and draw(st.booleans()) else {}
     classes = draw(st.sets(st.sampled_from(["conv", "gemm", "depthwise_conv", "grouped_conv", "batched_gemm"])))
     profile = {
         "overlap": draw(st.floats(0, 1)), "efficiency": {k: draw(fractions) for k in ["default", *sorted(classes)]},
         "vector_efficiency": draw(fractions), "bandwidth": draw(fractions), "kernel_overhead": draw(seconds),
-        "inference_overhead": draw(seconds), "asynchronous": draw(st.booleans()), "resident": draw(st.floats(0, 1)),
+        "inference_overhead": draw(seconds), "asynchronous": asynchronous, **dispatch, "resident": draw(st.floats(0, 1)),
         "cache_exposed": {"default": draw(st.floats(0, 1))},
     }  # fmt: skip
     return {

@@ -23,11 +23,13 @@ from simulator.units import format_bytes
 _COLORS: Final[dict[EventKind, tuple[str, str]]] = {
     "compute": (style.PALETTE[1], "#ee9a52"), "transfer": (style.PALETTE[0], "#5aa9d6"),
     "early weights": (style.PALETTE[2], "#66c4a8"), "launch": (style.PALETTE[3], "#e3b3d0"),
-    "inference": (style.FAINT, style.FAINT), "crossing": (style.PALETTE[4], "#f3e28a"), "switch": (style.PALETTE[3], "#e3b3d0"),
+    "inference": (style.FAINT, style.FAINT), "waiting": (style.PALETTE[3], "#e3b3d0"),
+    "crossing": (style.PALETTE[4], "#f3e28a"), "switch": (style.PALETTE[3], "#e3b3d0"),
 }  # fmt: skip
 _WORDS: Final[dict[EventKind, str]] = {
     "compute": "compute", "transfer": "transfer", "early weights": "weights of the next kernel", "launch": "launch",
-    "inference": "once an inference", "crossing": "between engines", "switch": "switch of engines",
+    "inference": "once an inference", "waiting": "waiting for the host", "crossing": "between engines",
+    "switch": "switch of engines",
 }  # fmt: skip
 _UNITS: Final = (("ns", 1e-9), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0))
 _BAR: Final = 0.56  # height of a bar, of a lane's 1
