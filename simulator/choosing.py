@@ -13,7 +13,8 @@ from simulator.io.hardware_reader import hardware_ids, load_runtime, load_spec
 from simulator.loading import is_file, load_model
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
-from simulator.study.compare import Comparison, accuracy_notes, check_figure, compare, row_of
+from simulator.result.quantities import NEED_STATIC_POWER, total_of
+from simulator.study.compare import Comparison, accuracy_notes, check_figure, compare, energy_notes, row_of
 from simulator.study.pareto import Front, front_of
 from simulator.study.recommend import Recommendation, limit_of, recommend
 from simulator.study.runs import Accuracy, Network, Run, Station, runs
@@ -108,8 +109,10 @@ def front_of_networks(
     groups = [run.station.name for run in found] if len(machines) > 1 else ()
     front = front_of(columns, objectives, names=names, groups=groups, reference=reference)
     on_front = [run for run, is_there in zip(found, front.mask.tolist(), strict=True) if is_there]
-    notes = accuracy_notes(on_front) if any(objective.key == "accuracy" for objective in front.objectives) else []
-    return replace(front, notes=tuple(notes))
+    keys = {objective.key for objective in front.objectives}
+    energies = {total_of(name).key for name in NEED_STATIC_POWER}
+    notes = (*(energy_notes(on_front) if keys & energies else ()), *(accuracy_notes(on_front) if "accuracy" in keys else ()))
+    return replace(front, notes=notes)
 
 
 def _column(values: list[object]) -> NDArray[Any]:

@@ -95,6 +95,7 @@ MaxLatency = Annotated[str | None, typer.Option("--max-latency", metavar="100ms"
 MaxMemory = Annotated[str | None, typer.Option("--max-memory", metavar="320KiB", help="Activations at their peak")]
 MaxSize = Annotated[str | None, typer.Option("--max-size", metavar="1MiB", help="Weights")]
 MaxEnergy = Annotated[str | None, typer.Option("--max-energy", metavar="2mJ", help="Energy of a run")]
+MaxPower = Annotated[str | None, typer.Option("--max-power", metavar="2W", help="Mean power of runs back to back")]
 MinAccuracy = Annotated[
     str | None, typer.Option("--min-accuracy", metavar="70", help="Published accuracy: per cent top-1, or AUC")
 ]
@@ -109,6 +110,7 @@ def recommend(
     max_memory: MaxMemory = None,
     max_size: MaxSize = None,
     max_energy: MaxEnergy = None,
+    max_power: MaxPower = None,
     min_accuracy: MinAccuracy = None,
     min_throughput: MinThroughput = None,
     task: Task = "imagenet",
@@ -127,7 +129,8 @@ def recommend(
     if (hw is None) == (model is None):
         raise UsageError("sim recommend takes either --hw, to find networks for it, or --model, to find machines for it")
     given = {
-        "latency": max_latency, "memory": max_memory, "size": max_size, "energy": max_energy, "accuracy": min_accuracy,
+        "latency": max_latency, "memory": max_memory, "size": max_size, "energy": max_energy, "power": max_power,
+        "accuracy": min_accuracy,
         "throughput": min_throughput,
     }  # fmt: skip
     limits = {name: text for name, text in given.items() if text is not None}

@@ -41,4 +41,4 @@ def ratio(value: float | None) -> str:
     """`×0.52`; nothing where there is none."""
     if value is None or value != value:
         return ""
-    return f"×{value:.3g}" if 0.01 <= value < 1000 else f"×{value:.2e}"
+    return f"×{value:.3g}" if 0.01 <= value < 1000 or not value else f"×{value:.2e}"

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from simulator.report.accuracies import accuracy_text
 from simulator.report.tables import tail
-from simulator.result.quantities import total_of
+from simulator.result.quantities import NEED_STATIC_POWER, total_of
 from simulator.study.compare import ACCURACY, value_of
 from simulator.study.runs import Run
 from simulator.units import format_bytes, format_count, format_si, printable
@@ -32,9 +32,10 @@ def figure_text(name: str, value: float | None) -> str:
 
 
 def run_text(run: Run, name: str) -> str:
-    """A figure of a run: a total, or its accuracy, `~` before that of the float network."""
+    """A figure of a run: a total, `≥` before energies without static power; its accuracy, `~` if of the float network."""
     if name != ACCURACY:
-        return figure_text(name, value_of(run, name))
+        least = name in NEED_STATIC_POWER and run.estimate is not None and run.estimate.energy_is_least
+        return f"{'≥ ' if least else ''}{figure_text(name, value_of(run, name))}"
     known = run.accuracy
     return "–" if known is None else f"{'~' if known.of_float else ''}{accuracy_text(known.value, known.metric)}"
 

@@ -39,7 +39,7 @@ def _shown(objective: Objective, value: float) -> str:
 def _table(found: Front, rows: list[dict[str, object]], width: int) -> RenderableType:
     """What tells points apart, then the objectives."""
     keys = [objective.key for objective in found.objectives]
-    others = [key for key in found.columns if key not in keys and _tells(found, key)]
+    others = [key for key in found.columns if key not in keys and not key.endswith("_source") and _tells(found, key)]
     words = [key for key in others if found.columns[key].dtype.kind not in "fiub"]
     if not others:  # one point alone still has a name
         words = [key for key in found.columns if found.columns[key].dtype.kind not in "fiub"][:1]

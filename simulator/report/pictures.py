@@ -153,7 +153,7 @@ def of_sensitivity(found: "Sensitivity", top: int) -> Figure:
         if effect.latency or (effect.halved and effect.halved[0] != 1.0)
     ]
     if not effects:
-        raise UsageError("no figure has an effect on latency: there is nothing to draw")
+        raise UsageError("no figure of the machine has an effect on latency: there is nothing to draw")
     est = found.estimate
     title = f"{est.model.name} on {est.hardware.name}, batch {est.batch}"
     return tornado.figure(effects, value=Quantity("latency", "s", "less"), top=top or len(effects), title=title)[0]

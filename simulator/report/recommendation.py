@@ -57,7 +57,7 @@ def summary(found: Recommendation) -> list[str]:
     if found.nearest is not None:
         lines.append(f"nearest miss: {_label(found, found.nearest.run)}, {_shortfalls(found.nearest)}")
     for name, count in found.unknown.items():
-        lines.append(f"{name} is not known of {count}, whose machine's file has no figures for it: the limit is not met")
+        lines.append(f"{name} is not known of {count}, whose machine's file lacks figures for it: the limit is not met")
     if found.impossible:
         lines.append(_impossible(found.impossible))
     return lines
@@ -121,7 +121,7 @@ def _figures(found: Recommendation) -> list[str]:
 def _texts(found: Recommendation, shown: Sequence[Judged], figures: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """Headers and rows of the table; a figure with a limit has its margin behind it, the tightest margin ends the row."""
     machines = found.choice == "machines"
-    headers = ["", "type", *(["power"] if machines else []), *(name for name in figures), "tightest margin"]
+    headers = ["", "type", *(["max power"] if machines else []), *(name for name in figures), "tightest margin"]
     rows = []
     for judged in shown:
         run = judged.run

@@ -25,6 +25,8 @@ def show_sweep(found: SweepResult, console: Console, sort: str, already: int = 0
     parts += [Text(f"· {printable(line)}", style="yellow") for line in _losses(found)]
     if len(found):
         parts += [Text(), _rows(found, sort, console.width)]
+        if len(found) < found.tally.kept:
+            parts.append(Text(f"the best {len(found):,} of {found.tally.kept:,} by {_HEADERS.get(sort, sort)}", style="dim"))
     parts += [Text(), *(Text(f"note: {printable(note)}", style="dim") for note in found.notes)] if found.notes else []
     console.print(Group(*parts))
 

@@ -161,7 +161,8 @@ def _energy(est: Estimate) -> Text:
         parts = {k: v for k, v in est.energy_parts_j.items() if k != "memory"}
         detail = ", ".join(_percents({**parts, **levels}, est.energy_j))
     default = "   default figures" if est.energy_defaults else ""
-    return Text.assemble((format_si(est.energy_j, "J"), "bold"), (default, "yellow"), (f"   {detail}", "dim"))
+    least = "at least " if est.energy_is_least else ""
+    return Text.assemble((f"{least}{format_si(est.energy_j, 'J')}", "bold"), (default, "yellow"), (f"   {detail}", "dim"))
 
 
 def _percents(parts: Mapping[str, float | None], total: float | None) -> list[str]:

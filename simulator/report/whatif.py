@@ -8,7 +8,7 @@ from rich.text import Text
 from simulator.report.cells import cell, ratio
 from simulator.report.tables import headline, tail, verdict
 from simulator.result.estimate import Estimate
-from simulator.result.quantities import TOTALS
+from simulator.result.quantities import NEED_STATIC_POWER, TOTALS
 from simulator.study.whatif import Change, Outcome, WhatIf, changes, kernel_changes
 from simulator.units import printable
 
@@ -42,10 +42,20 @@ def _one(before: Outcome, after: Outcome, width: int, top: int) -> list[Renderab
     for title in ("before", "after", "ratio"):
         table.add_column(title, justify="right", no_wrap=True)
     for change in changes(before.estimate, after.estimate):
-        table.add_row(change.name, *(_value(change, side) for side in (change.before, change.after)), ratio(change.ratio))
+        table.add_row(
+            _label(change, before.estimate, after.estimate),
+            *(_value(change, side) for side in (change.before, change.after)),
+            ratio(change.ratio),
+        )
     table.add_row("bound by", before.estimate.bound, after.estimate.bound, "")
     table.add_row("fits", *("yes" if est.fits else "no" for est in (before.estimate, after.estimate)), "")
     return [*parts, table, Text(), _kernels(before.estimate, after.estimate, width, top)]
+
+
+def _label(change: Change, *sides: Estimate) -> str:
+    """The name of a figure; of an energy that lacks static power, that it is at least so much."""
+    lacks = change.name in {TOTALS[name].header for name in NEED_STATIC_POWER} and any(est.energy_is_least for est in sides)
+    return f"{change.name}, at least" if lacks else change.name
 
 
 def _value(change: Change, value: float | None) -> str:

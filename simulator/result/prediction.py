@@ -87,6 +87,12 @@ class Prediction:
         return self.latency_s * residuals.p5, self.latency_s * residuals.p95
 
     @property
+    def energy_is_least(self) -> bool:
+        """Whether the energy is known to lack something: power that flows always, of which the machine's file says nothing."""
+        power = self.hardware.power
+        return self.energy_j is not None and power.active is None and power.static is None
+
+    @property
     def energy_by_class_j(self) -> dict[str, float] | None:
         """Energy by kernel class, and under `outside` that of the time which no kernel takes; the parts add up to all."""
         if self.energy_j is None or self.kernel_j is None:

@@ -32,6 +32,9 @@ def power_w(est: Prediction) -> float | None:
     return None if est.energy_j is None or not est.latency_s else est.energy_j / est.latency_s
 
 
+NEED_STATIC_POWER: Final = frozenset({"energy", "power"})  # at least what is shown, where a machine's file has none
+
+
 TOTALS: Final[dict[str, Total]] = {
     total.name: total
     for total in (

@@ -57,7 +57,7 @@ class Comparison:
 
     def notes(self) -> list[str]:
         """What the figures leave unsaid: combinations that cannot be, what does not fit, missing energies, whose accuracy."""
-        return [*_reasons(self.runs), *_without_energy(self.runs), *accuracy_notes(self.runs)]
+        return [*_reasons(self.runs), *energy_notes(self.runs), *accuracy_notes(self.runs)]
 
     def rows(self) -> list[dict[str, object]]:
         """One mapping a run, keyed as in JSON and CSV; figures in SI units, None where not known."""
@@ -158,9 +158,13 @@ def _reasons(runs: Sequence[Run]) -> list[str]:
     return [f"{', '.join(names)} on {machine}: {why}" for (machine, why), names in shared.items()]
 
 
-def _without_energy(runs: Sequence[Run]) -> list[str]:
-    names = dict.fromkeys(run.station.name for run in runs if run.estimate is not None and run.estimate.energy_j is None)
-    return [f"{name}: no energy figures in its file" for name in names]
+def energy_notes(runs: Sequence[Run]) -> list[str]:
+    """Machines without energy figures, and those whose energy lacks a part that those of others have."""
+    known = [(run.station.name, run.estimate) for run in runs if run.estimate is not None]
+    none = dict.fromkeys(name for name, est in known if est.energy_j is None)
+    least = dict.fromkeys(name for name, est in known if est.energy_is_least)
+    found = [f"no energy figures in the file of {', '.join(none)}"] if none else []
+    return found + ([f"≥ energy without static power: none in the file of {', '.join(least)}"] if least else [])
 
 
 def accuracy_notes(runs: Sequence[Run], room: int = 3) -> list[str]:

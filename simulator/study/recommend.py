@@ -6,7 +6,7 @@ from math import inf, isfinite
 from typing import Any, Final, Literal
 
 from simulator.errors import UnitError, UsageError
-from simulator.result.quantities import Better, total_of
+from simulator.result.quantities import NEED_STATIC_POWER, Better, total_of
 from simulator.study.compare import ACCURACY, SCHEMA, accuracy_notes, better, key_of, row_of, value_of
 from simulator.study.records import csv_of, frame_of, html_of
 from simulator.study.runs import Run
@@ -101,8 +101,15 @@ def judge(run: Run, limits: Sequence[Limit]) -> Judged:
         raise ValueError(f"{run.network.name} on {run.station.name} has no estimate")
     left = [(f.capacity_bytes - f.needs_bytes) / f.capacity_bytes if f.capacity_bytes else -inf
             for f in est.memory_fit if isfinite(f.capacity_bytes)]  # fmt: skip
-    margins = {limit.name: limit.margin(value_of(run, limit.name)) for limit in limits}
+    margins = {limit.name: _margin(run, limit) for limit in limits}
     return Judged(run, {**margins, **({CAPACITY: min(left)} if left else {})})
+
+
+def _margin(run: Run, limit: Limit) -> float | None:
+    """The margin to a limit; not known where the figure is at least so much, and that would meet it."""
+    margin = limit.margin(value_of(run, limit.name))
+    least = limit.name in NEED_STATIC_POWER and run.estimate is not None and run.estimate.energy_is_least
+    return None if least and margin is not None and margin >= 0 else margin
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "traffic_bytes": dict, "energy_breakdown_j": dict, "peak_activation_bytes": int, "weight_bytes": int, "cache_bytes": int,
         "fits": bool,
         "ridge_op_per_byte": float, "memory": dict, "energy_by_class_j": (dict, type(None)), "energy_by_memory_j": dict,
-        "energy_defaults": list, "transfer_s": float,
+        "energy_defaults": list, "transfer_s": float, "waiting_s": float,
     },
     "coverage": {"ops_without_rule": dict, "tensors_without_shape": int, "data_dependent_shapes": int},
 }  # fmt: skip

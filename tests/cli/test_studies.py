@@ -252,12 +252,14 @@ def test_solve_says_what_stands_in_the_way() -> None:
 
 def test_sensitivity_prints_and_draws(tmp_path: Path) -> None:
     path = tmp_path / "tornado.pdf"
+    asked = ("sensitivity", "resnet50", "--hw", "a100_sxm_80", "--precision", "fp16")
     for width in (80, 120):
-        done = good("sensitivity", "resnet50", "--hw", "a100_sxm_80", "--precision", "fp16", "-o", str(path), COLUMNS=str(width))
+        done = good(*asked, "--batch", "64", "-o", str(path), COLUMNS=str(width))
         assert all(cell_len(line) <= width for line in done.lines)
     assert path.read_bytes().startswith(b"%PDF")
-    found = good("sensitivity", "resnet50", "--hw", "a100_sxm_80", "--precision", "fp16", "--format", "json").json
+    found = good(*asked, "--batch", "64", "--format", "json").json
     assert found["effects"][0]["name"] in done.out
+    assert "no figure of the machine has an effect on latency" in refused(*asked, "-o", str(path))  # the host sets it
 
 
 @pytest.mark.parametrize(
