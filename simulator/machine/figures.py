@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from simulator.errors import UnitError, did_you_mean
 from simulator.units import parse
@@ -122,6 +122,12 @@ def _text(figure: Figure) -> str:
     return figure.text
 
 
+def _whole(figure: Figure) -> Figure:
+    if figure.value % 1:
+        raise ValueError(f"'{figure.text}' is not a whole number")
+    return figure
+
+
 _SHOWN = PlainSerializer(_text)
 
 # what a field of a data file may hold: a figure of one dimension; zero only where nothing can be meant by it
@@ -140,3 +146,4 @@ Ratio = Annotated[Figure, BeforeValidator(_reader("ratio", zero=False)), _SHOWN]
 Fraction = Annotated[Figure, BeforeValidator(_reader("ratio", zero=True)), _SHOWN]
 Instructions = Annotated[Figure, BeforeValidator(_reader("count", zero=True)), _SHOWN]
 Count = Annotated[Figure, BeforeValidator(_reader("count", zero=False)), _SHOWN]
+Whole = Annotated[Figure, BeforeValidator(_reader("count", zero=False)), AfterValidator(_whole), _SHOWN]  # pieces of hardware

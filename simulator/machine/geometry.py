@@ -24,8 +24,8 @@ class SystolicGeometry(_Section):
     """
 
     kind: Literal["systolic"]
-    rows: f.Count
-    columns: f.Count
+    rows: f.Whole
+    columns: f.Whole
     dataflow: Dataflow = "weight"
     hidden_fill: bool = True
 
@@ -34,9 +34,9 @@ class ParallelGeometry(_Section):
     """Multipliers in parallel over output positions, input channels and output channels, in each of the engine's units."""
 
     kind: Literal["parallel"]
-    pixels: f.Count
-    inputs: f.Count
-    outputs: f.Count
+    pixels: f.Whole
+    inputs: f.Whole
+    outputs: f.Whole
 
 
 class CoreGeometry(_Section):
@@ -81,13 +81,13 @@ class BlockGeometry(_Section):
     """
 
     kind: Literal["block"]
-    rows: f.Count
-    columns: f.Count
-    channels: f.Count
-    cores: f.Count
-    banks: f.Count
-    input_granule: f.Count
-    sum_granule: f.Count
+    rows: f.Whole
+    columns: f.Whole
+    channels: f.Whole
+    cores: f.Whole
+    banks: f.Whole
+    input_granule: f.Whole
+    sum_granule: f.Whole
     stall: f.Count
     output: OutputGeometry
 

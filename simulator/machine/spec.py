@@ -111,7 +111,7 @@ class Engine(Strict):
     id: Identifier
     kind: EngineKind
     name: str | None = None
-    units: f.Count | None = None
+    units: f.Whole | None = None
     clock: f.Hertz | None = None
     sustained_clock: f.Hertz | None = None
     even_split: f.Fraction | None = None

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +23,7 @@ Columns = dict[str, NDArray[Any]]
 Places = Sequence[NDArray[Any]]
 _MOST_VARIANTS: Final = 100_000
 _KEPT_VARIANTS: Final = 256
+_TOLD: Final = frozenset({"hardware", "precision"})  # axes whose every value may be worth a warning
 # short names of the results in formulas, and their columns
 RESULTS: Final[Mapping[str, str]] = {
     "latency": "latency_s", "energy": "energy_j", "throughput": "throughput_per_s", "power": "power_w",
@@ -133,14 +135,16 @@ class Sweep:
             return str(error)
 
     def notes(self) -> tuple[str, ...]:
-        """What the estimates of the first variant on each machine warn of, and what its changes leave out."""
+        """What estimates warn of on each machine in each precision, and what changes leave out."""
         found: dict[str, list[str]] = {}
-        for place, reference in enumerate(self.study.hardware):
-            variant = self._variant(tuple(place if self.axes[choice].name == "hardware" else 0 for choice in self._choices))
+        asked = [range(len(self.axes[c])) if self.axes[c].name in _TOLD else (0,) for c in self._choices]
+        for choices in product(*asked):
+            variant = self._variant(choices)
             if not isinstance(variant, str):
                 case = variant[0].case
                 for note in (*case.notes, *case.estimate().warnings):
-                    found.setdefault(note, []).append(reference)
+                    names = found.setdefault(note, [])
+                    names += [case.hardware.id] if case.hardware.id not in names else []
         several = len(self.study.hardware) > 1
         told = ((note, ", ".join(names)) for note, names in found.items())
         return tuple(f"{names}: {note}" if several and names not in note else note for note, names in told)

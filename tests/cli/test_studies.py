@@ -336,3 +336,14 @@ def test_studies_are_in_the_help() -> None:
     listed = good("--help").out
     for name in ("whatif", "sweep", "solve", "sensitivity", "pareto", "compare", "recommend"):
         assert name in listed
+
+
+def test_a_sweep_says_what_is_computed_wider() -> None:
+    """Whichever of the precisions comes first."""
+    for given in ("int8,fp8", "fp8,int8"):
+        assert "no fp8 rate" in good("sweep", "ds_cnn", "--hw", "stm32h743", "--vary", f"precision={given}").out.replace("\n", " ")
+
+
+@pytest.mark.parametrize("path", ["engines.core.units=1.5", "engines.core.units=1.5x"])
+def test_pieces_of_hardware_are_whole(path: str) -> None:
+    assert "'1.5' is not a whole number" in refused("whatif", "ds_cnn", "--hw", "stm32h743", "--set", path)
