@@ -76,11 +76,11 @@ class Axis:
         return np.asarray(np.clip(np.exp(math.log(low) + (math.log(high) - math.log(low)) * share), low, high))
 
 
-def axis_of(text: str, case: Case) -> Axis:
+def axis_of(text: str, case: Case, *, singly: bool = False) -> Axis:
     """The axis that `NAME=VALUES` means; values of figures are read in the figure's dimension.
 
     VALUES is a list (`1,2,4`) or a range (`LOW..HIGH`, behind it `:lin:N` or `:log:N`, or `:x2` for doublings); figures may
-    be relative to what they are (`0.5x..4x:log:20`).
+    be relative to what they are (`0.5x..4x:log:20`). With `singly` every value is a setting of its own, no column.
 
     Raises:
         UsageError: it is neither, or empty, or no figure is called so.
@@ -92,7 +92,7 @@ def axis_of(text: str, case: Case) -> Axis:
     file = file_of(case, name)
     if file is not None:
         axis = _figure_axis(name, values, *file)
-        return _one_by_one(axis) if is_one_by_one(name) else axis
+        return _one_by_one(axis) if singly or is_one_by_one(name) else axis
     if ".." in values:
         return _number_axis(name, values)
     return Axis(name, _listed(name, values))

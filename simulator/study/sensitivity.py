@@ -13,7 +13,7 @@ from simulator.study.axes import Axis, is_one_by_one, is_whole
 from simulator.study.records import html_of
 from simulator.study.scenario import Case, Scenario, Sources, case_of, require_figure
 from simulator.study.solve import spread
-from simulator.study.variant import Array, Variant, variant_of
+from simulator.study.variant import Array, Variant, require_one_way, variant_of
 
 SCHEMA: Final = 1
 STEP: Final = 0.01  # of a figure, either way: what its elasticity is taken over
@@ -88,6 +88,7 @@ def sensitivity(scenario: Scenario, sources: Sources, *, names: Sequence[str] = 
         SimulatorError: the scenario cannot be estimated, or a name is none of a figure.
     """
     case = case_of(scenario, sources)
+    require_one_way(case)
     variant = variant_of(case)
     wanted = tuple(dict.fromkeys(names)) or _figures(case, runtime=runtime)
     effects, without, unread = [], [], []

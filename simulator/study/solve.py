@@ -19,7 +19,7 @@ from simulator.study.axes import Array, Axis, axis_of, is_one_by_one, is_whole, 
 from simulator.study.formula import Formula, formula_of
 from simulator.study.scenario import Case, Scenario, Sources, case_of, require_figure, with_setting
 from simulator.study.sweep import RESULTS, units_of
-from simulator.study.variant import Variant, variant_of
+from simulator.study.variant import Variant, require_one_way, variant_of
 
 _SPANS: Final = (1024.0, 256.0, 64.0, 16.0, 4.0, 2.0, 1.0)  # times the figure there is: how far it may be looked for
 _POINTS: Final = 513  # of one figure at once
@@ -132,6 +132,7 @@ def problem_of(
         formula.check(known, units_of(axes))
     for formula in formulas:
         formula.check_condition(["fits"])
+    require_one_way(case)
     problem = Problem(scenario, variant_of(case), tuple(axes), formulas, cost)
     _require_energy(problem)
     return problem

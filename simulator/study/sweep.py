@@ -128,7 +128,7 @@ class Sweep:
             variant = variant_of(case_of(scenario, self._sources))
             texts = {text.partition("=")[0].strip(): text for text in self.study.vary}
             axes = tuple(_own(self.axes[place], texts, variant) for place in self._figures)
-            return variant, axes, None if scenario.changes else self._sources.accuracy(scenario)
+            return variant, axes, None if scenario.changes or scenario.exits else self._sources.accuracy(scenario)
         except SimulatorError as error:
             if all(len(self.axes[place]) == 1 for place in self._choices):
                 raise
@@ -238,7 +238,8 @@ def _varied(scenario: Scenario, study: Study, sources: Sources) -> list[Axis]:
     for name, given in (("model", "networks side by side, MODEL MODEL …"), ("hardware", "machines by --hw HW --hw HW …")):
         if name in names:
             raise UsageError(f"{name} is an axis already: give several {given}")
-    axes = [axis_of(text, case) for text in study.vary]
+    singly = bool(scenario.exits) or "exit" in names  # networks with exits have several ways, each an estimate
+    axes = [axis_of(text, case, singly=singly) for text in study.vary]
     for axis in axes:
         for text in axis.texts:
             with_setting(scenario, axis.name, text, sources)  # is anything called so, and is it such a value?

@@ -341,9 +341,34 @@ def test_studies_are_in_the_help() -> None:
 def test_a_sweep_says_what_is_computed_wider() -> None:
     """Whichever of the precisions comes first."""
     for given in ("int8,fp8", "fp8,int8"):
-        assert "no fp8 rate" in good("sweep", "ds_cnn", "--hw", "stm32h743", "--vary", f"precision={given}").out.replace("\n", " ")
+        assert "no fp8 rate" in good("sweep", "ds_cnn", "--hw", "stm32h743", "--vary", f"precision={given}").out.replace(
+            "\n", " "
+        )
 
 
 @pytest.mark.parametrize("path", ["engines.core.units=1.5", "engines.core.units=1.5x"])
 def test_pieces_of_hardware_are_whole(path: str) -> None:
     assert "'1.5' is not a whole number" in refused("whatif", "ds_cnn", "--hw", "stm32h743", "--set", path)
+
+
+def test_exits_are_an_axis_and_each_row_is_what_whatif_says(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    vary = ("--vary", "exit=layer2.1.relu:0,layer2.1.relu:0.6", "--vary", f"{BANDWIDTH}=1x,2x")
+    good("sweep", "resnet18", "--hw", "rpi4", *vary, "-o", str(path))
+    with path.open() as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    assert len(rows) == 4
+    for row in rows:
+        asked = ("--set", f"exit={row['exit']}", "--set", f"{BANDWIDTH}={row[BANDWIDTH]}")
+        found = good("whatif", "resnet18", "--hw", "rpi4", *asked, "--format", "json").json
+        totals = found["scenarios"][-1]["totals"]
+        assert (float(row["latency_s"]), float(row["energy_j"])) == (totals["latency_s"], totals["energy_j"])
+        assert (row["bound"], row["fits"]) == (totals["bound"], str(totals["fits"]))
+
+
+def test_exits_have_no_columns() -> None:
+    exits = ("resnet18", "--hw", "rpi4", "--set", "exit=layer2.1.relu:0.6")
+    assert "exits are weighed by whatif and sweep alone" in refused("sensitivity", *exits)
+    assert "exits are weighed by whatif and sweep alone" in refused(
+        "solve", *exits, "--vary", BANDWIDTH, "--target", "latency<=60ms"
+    )
