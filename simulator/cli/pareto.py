@@ -34,7 +34,9 @@ Objective = Annotated[
 Precisions = Annotated[
     str | None, typer.Option("--precision", metavar="P[,P…]", help="Of networks", autocompletion=opt.complete_precision)
 ]
-Task = Annotated[str, typer.Option("--task", help="Of the catalogue: imagenet, cifar10, vww, keywords, anomaly")]
+Task = Annotated[
+    str | None, typer.Option("--task", help="Of the catalogue: imagenet (the default), cifar10, vww, keywords, anomaly")
+]
 Name = Annotated[str | None, typer.Option("--name", metavar="COLUMN[,…]", help="What points of a table are called")]
 Reference = Annotated[
     str | None, typer.Option("--reference", metavar="X,Y…", help="Corner of the hypervolume in SI units; default: the worst")
@@ -46,7 +48,7 @@ def pareto(
     hw: opt.Machines = None,
     objective: Objective = None,
     precision: Precisions = None,
-    task: Task = "imagenet",
+    task: Task = None,
     name: Name = None,
     reference: Reference = None,
     top: Annotated[int, typer.Option("--top", metavar="N", min=0, help="Points to show; 0 for all")] = 20,
@@ -64,6 +66,8 @@ def pareto(
     corner = _reference(reference)
     if table is not None and (hw or precision):
         raise UsageError(f"--hw and --precision are of networks; {table} has its rows already")
+    if task is not None and sources:
+        raise UsageError(f"--task chooses among the catalogue's networks; {', '.join(sources)} is what is asked for")
     if table is None and not hw:
         raise UsageError("name at least one machine: --hw rpi4")
     if table is not None:
@@ -71,8 +75,8 @@ def pareto(
     else:
         with progress() as tell:
             found = studies.pareto_of_networks(
-                sources or [], hw or [], objective or ["latency", "accuracy"], precisions=_precisions(precision), task=task,
-                reference=corner, progress=tell,
+                sources or [], hw or [], objective or ["latency", "accuracy"], precisions=_precisions(precision),
+                task=task or "imagenet", reference=corner, progress=tell,
             )  # fmt: skip
     if output is not None and is_picture(output):
         from simulator.report import pictures

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from simulator.report.cells import cell, dimension_of
 from simulator.study.pareto import Front, Objective
-from simulator.units import printable
+from simulator.units import printable, unit_of
 
 _WIDTH = 12  # columns of a figure
 
@@ -22,7 +22,9 @@ def show_front(found: Front, console: Console, top: int) -> None:
         parts.append(Text(f"· {lack} a value of one of them", style="yellow"))
     if found.volume is not None:
         corner = ", ".join(_shown(o, value) for o, value in zip(found.objectives, found.reference, strict=True))
-        parts.append(Text(f"hypervolume {found.volume:.4g} up to ({corner})", style="dim"))
+        units = (unit_of(objective.key) for objective in found.objectives)
+        unit = "·".join(f"1{own}" if own.startswith("/") else own for own in units if own)
+        parts.append(Text(f"hypervolume {found.volume:.4g}{f' {unit}' if unit else ''} up to ({corner})", style="dim"))
     rows = found.rows()
     shown = rows[: top or None]
     parts += [Text(), _table(found, shown, console.width)]
