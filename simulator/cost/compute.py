@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from simulator.ops.work import Kind
 from simulator.workload import WorkTable, distinct
 
 Array = NDArray[np.float64]
+GENERAL_BYTES: Final = 4.0  # of a general register of a 32-bit core, for which instructions are counted
 
 
 def compute_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
@@ -120,12 +122,25 @@ def _input_multiple(engine: EngineParams, limits: Limits) -> Number:
 def _instructions_s(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> Beside:
     """Seconds for each of what has instructions; none on engines that are no cores or whose clock is not given."""
     profile, shape = limits.of(engine), engine.shape
-    count = profile.instructions_of(kind, engine.native(rate) or rate)
     if not isinstance(shape, Core) or engine.clock_hz is None:
         return Beside(0.0, 0.0, 0.0, 0.0)
+    count = _counts(profile, kind, engine.native(rate) or rate, shape.width_bytes)
     per_s = issue_of(engine, limits) * engine.clock_hz * _kept(engine, profile) * engine.units
-    wide = 4.0 / shape.width_bytes / per_s
+    wide = GENERAL_BYTES / shape.width_bytes / per_s
     return Beside(count.mac * wide, count.output / per_s, count.column * wide, count.narrow * wide)
+
+
+def _counts(profile: Profile, kind: Kind, rate: str, width_bytes: Number) -> Beside:
+    """Counts of a kernel class for registers of this width, which may be a column of design points."""
+    narrow, wide = (profile.counts(rate, on_vectors=vectors)[1].beside(kind) for vectors in (False, True))
+    if np.ndim(width_bytes):
+        return Beside(*(np.where(on_vectors(width_bytes), w, n) for w, n in zip(wide, narrow, strict=True)))
+    return wide if on_vectors(width_bytes) else narrow
+
+
+def on_vectors(width_bytes: Number) -> Any:
+    """Whether registers are wider than the general ones of 32-bit cores, so that kernels of vector instructions run."""
+    return width_bytes > GENERAL_BYTES
 
 
 def _share(engine: EngineParams, limits: Limits) -> Number:

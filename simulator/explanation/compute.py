@@ -1,7 +1,7 @@
 """What the arithmetic of a kernel takes: each unit's operations over the rate that it reaches."""
 
 from simulator.cost.blocks import plan_of
-from simulator.cost.compute import compute_parts_s, dense_macs, instructions_s
+from simulator.cost.compute import compute_parts_s, dense_macs, instructions_s, on_vectors
 from simulator.cost.geometry import column_elements, is_narrow, padded_share
 from simulator.explanation.alone import slower_alone
 from simulator.explanation.book import vector_efficiency
@@ -183,8 +183,8 @@ def _instructions(scene: Scene, value: float, matrix_s: float) -> Term:
 def _counts(scene: Scene) -> tuple[Quantity, Quantity, Quantity]:
     """Instructions for a MAC, an output element, an element of a column, as the runtime has them for the element type."""
     profile = scene.profile
-    own = next((table for rate, table in profile.by_type.items() if rate == scene.native), profile)
-    path = "" if own is profile else f"by_type.{scene.native}."
+    shape = scene.engine.shape
+    path, own = profile.counts(scene.native, on_vectors=isinstance(shape, Core) and bool(on_vectors(shape.width_bytes)))
     narrow = scene.kind in own.narrow_instructions and bool(is_narrow(scene.work)[scene.index])
     name = "narrow_instructions" if narrow else "instructions"
     tables = {

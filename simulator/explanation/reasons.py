@@ -136,7 +136,7 @@ WHAT_IFS: Final[tuple[WhatIf, ...]] = (
     WhatIf(
         "instructions", "instructions beside the arithmetic", "if loads, loop ends and scaling cost nothing",
         lambda c: c.with_profiles(
-            instructions={}, output_instructions={}, column_instructions={}, narrow_instructions={}, by_type={}
+            instructions={}, output_instructions={}, column_instructions={}, narrow_instructions={}, by_type={}, vector=None
         ),
     ),
     WhatIf(

@@ -71,7 +71,8 @@ _UNNAMED: Final = {
 class Constant:
     """A figure of a runtime by its path: its prior, and its value now.
 
-    `profiles.<engine kind>.<field>[.<kernel class>]`, or `profiles.<engine kind>.by_type.<type>.<field>.<kernel class>`.
+    `profiles.<engine kind>.<field>[.<kernel class>]`, `profiles.<engine kind>.by_type.<type>.<field>.<kernel class>`, or
+    `profiles.<engine kind>.vector.<field>.<kernel class>`.
     """
 
     path: str
@@ -123,7 +124,7 @@ def constants_of(runtime: RuntimeSpec, engine_kinds: frozenset[str], wanted: tup
 def _field(path: str) -> str:
     """The field of a profile that a path names."""
     parts = path.split(".")
-    return parts[4] if parts[2] == "by_type" else parts[2]
+    return parts[{"by_type": 4, "vector": 3}.get(parts[2], 2)]
 
 
 def _range(field: str, figure: Figure, prior: float) -> Range:
@@ -148,6 +149,8 @@ def with_constants(runtime: RuntimeSpec, values: Mapping[str, Number]) -> Runtim
             tables: dict[Any, Instructions] = dict(profile.by_type)
             tables[rate] = _with_value(tables[rate], name, key, value)
             profiles[kind] = profile.model_copy(update={"by_type": tables})
+        elif name == "vector" and profile.vector:
+            profiles[kind] = profile.model_copy(update={"vector": _with_value(profile.vector, key[0], key[1:], value)})
         else:
             profiles[kind] = _with_value(profile, name, key, value)
     return runtime.model_copy(update={"profiles": profiles})
@@ -189,6 +192,7 @@ def in_columns(runtime: RuntimeSpec, n_points: int) -> RuntimeSpec:
     profiles = {}
     for kind, profile in runtime.profiles.items():
         by_type = {rate: own.model_copy(update=tables(own, work)) for rate, own in profile.by_type.items()}
-        update = {**tables(profile, ("efficiency", "cache_exposed", "streaming", *work)), "by_type": by_type}
+        vector = profile.vector and profile.vector.model_copy(update=tables(profile.vector, work))
+        update = {**tables(profile, ("efficiency", "cache_exposed", "streaming", *work)), "by_type": by_type, "vector": vector}
         profiles[kind] = profile.model_copy(update=update)
     return runtime.model_copy(update={"profiles": profiles})

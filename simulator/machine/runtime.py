@@ -57,9 +57,10 @@ class Profile(Instructions):
     MACs of the classes `on_vector` run on the vector unit, of whose rate the efficiency then is. What the kernels need
     beside their MACs: `instructions` for each MAC (loads, unpacking; for registers of 4 bytes), `output_instructions`
     for each output element (loop entry, requantization); `by_type` has other figures for kernels in an element type
-    (floating point is not unpacked and not requantized), `issue` is how many of them a cycle the order of the code allows
-    at most. `weight_places` is for how many places of the image a convolution reads its weights once; then it reads them
-    again. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile by
+    (floating point is not unpacked and not requantized), `vector` for all others on cores whose registers are wider than
+    4 bytes, for which libraries have kernels of vector instructions; `issue` is how many of them a cycle the order of the
+    code allows at most. `weight_places` is for how many places of the image a convolution reads its weights once; then it
+    reads them again. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile by
     `prologue_k` steps. Matrix products whose rows are no multiple of a load instruction run at the share `misaligned`,
     convolutions whose groups have another width than the library's kernels are made for at the share `odd_groups`.
     """
@@ -72,6 +73,7 @@ class Profile(Instructions):
     resident: f.Fraction | None = None  # all of it
     on_vector: tuple[Kind, ...] = ()
     by_type: dict[Rate, Instructions] = {}
+    vector: Instructions | None = None  # as on registers of 4 bytes, more of them at once
     issue: f.Count | None = None  # as many as the core issues
     weight_places: f.Count | None = None  # of the image, for which weights are read once; default: all
     input_multiple: f.Count | None = None
@@ -127,9 +129,12 @@ class Profile(Instructions):
         figure = self.cache_exposed.get(kind) or self.cache_exposed.get("default")
         return figure.value if figure else 1.0
 
-    def instructions_of(self, kind: Kind, rate: str) -> Beside:
-        """Instructions beside the arithmetic of a kernel class in an element type."""
-        return next((table for name, table in self.by_type.items() if name == rate), self).beside(kind)
+    def counts(self, rate: str, *, on_vectors: bool) -> tuple[str, Instructions]:
+        """The counts of kernels in an element type on cores with registers of 4 bytes or wider ones, and their path here."""
+        own = next((table for name, table in self.by_type.items() if name == rate), None)
+        if own is not None:
+            return f"by_type.{rate}.", own
+        return ("vector.", self.vector) if on_vectors and self.vector else ("", self)
 
     @property
     def resident_share(self) -> float:

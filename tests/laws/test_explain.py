@@ -151,6 +151,14 @@ def test_on_cores_with_columns_narrow_images_and_weights_read_again(network: str
         checked(est, index)
 
 
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_on_cores_with_vector_registers(precision: str) -> None:
+    est = catalogue_estimate(load_model("ds_cnn"), "ra8d1", precision=precision, runtime="tflm_cmsis_nn")
+    names = [k.name for k in est.prepared.kernels]
+    for index in (i for i, name in enumerate(names) if names.count(name) == 1):
+        checked(est, index)
+
+
 @pytest.mark.parametrize("machine", ["ethos_u55_128", "ethos_u65_512"])
 @pytest.mark.parametrize("network", ["mobilenet_v1_025_vww", "mobilenet_v3_small"])
 def test_on_engines_that_work_by_blocks(network: str, machine: str) -> None:

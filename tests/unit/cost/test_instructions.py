@@ -58,6 +58,19 @@ def test_an_element_type_may_have_counts_of_its_own() -> None:
     assert cycles(4, by_type={"fp32": {}}, **COUNTS) == pytest.approx(macs(4))
 
 
+VECTOR = {"instructions": {"default": 0.5}, "output_instructions": {"conv": 3}, "column_instructions": {"conv": 1}}
+
+
+@pytest.mark.parametrize("width", ["4 B", "8 B"])
+def test_wide_registers_have_kernels_of_their_own(width: str) -> None:
+    """Counts of `vector` are for registers of 4 bytes too, but for outputs; a type with counts of its own keeps these."""
+    columns, core = SIDE * SIDE * TAPS * 4, {"width": width}
+    plain, wide = macs(4) * (1 + 1.5) + OUTPUTS * 10, macs(4) * (1 + 0.5 / 2) + OUTPUTS * 3 + columns / 2
+    assert cycles(4, core=core, vector=VECTOR, **COUNTS) == pytest.approx(wide if width == "8 B" else plain)
+    own = {"fp32": {"instructions": {"default": 2}}}
+    assert cycles(4, core=core, vector=VECTOR, by_type=own, **COUNTS) == cycles(4, core=core, by_type=own, **COUNTS)
+
+
 @pytest.mark.parametrize(("channels", "paid"), [(1, 4), (3, 4), (4, 4), (6, 8)])
 def test_padded_channels_are_loaded_and_multiplied(channels: int, paid: int) -> None:
     assert cycles(channels, input_multiple=4, **COUNTS) == pytest.approx(macs(paid) * 2.5 + OUTPUTS * 10)

@@ -19,6 +19,7 @@ MACHINES = {
     "i7_12700h": ("onnxruntime", "pytorch_compile"),
     "stm32h743": ("tflm_cmsis_nn", "x_cube_ai_9", "tinyengine", "microtvm_native"),
     "stm32g0b1": ("tflm_cmsis_nn",),
+    "ra8d1": ("tflm_cmsis_nn", "microtvm_cmsis_nn"),  # vector registers
     "tpu_v5e": ("xla",),
     "ethos_u55_128": ("ethosu",),
     "zcu102": ("vitis_ai",),
@@ -81,6 +82,16 @@ def test_other_figures_stay() -> None:
         "profiles.scalar.bandwidth",
     }
     assert (after["profiles.simd.instructions.conv"].value, after["profiles.scalar.bandwidth"].value) == (5.0, 0.5)
+
+
+def test_counts_of_vector_kernels_are_constants_too() -> None:
+    spec = load_runtime("tflm_cmsis_nn")
+    (constant,) = constants_of(spec, frozenset({"simd"}), ("vector.instructions.gemm",))
+    assert (constant.path, constant.range.spread) == ("profiles.simd.vector.instructions.gemm", RANGES["instructions"].spread)
+    changed = with_constants(spec, {constant.path: 0.7})
+    before, after = dict(spec.figures()), dict(changed.figures())
+    assert {path for path in before if before[path] != after[path]} == {constant.path}
+    assert after[constant.path].value == 0.7
 
 
 @pytest.mark.parametrize(("machine", "name"), PAIRS, ids=lambda x: x)
