@@ -9,7 +9,9 @@ from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Patter
 from simulator.ops.work import Kind
 
 Fallback = Literal["per_op", "first_unsupported"]
-Added = Literal["batch_norm", "bias", "linear_bias", "pad", "pool_indices", "weight_norm", "casts", "copies"]
+Added = Literal[
+    "batch_norm", "bias", "linear_bias", "pad", "pool_indices", "weight_norm", "casts", "copies", "interface_casts"
+]
 Layout = Literal["channels_first", "channels_last"]
 
 
@@ -49,7 +51,7 @@ class Profile(Instructions):
 
     `overlap` is the share θ of the shorter of compute and memory time that hides behind the longer one within a
     kernel: t = max + (1 − θ)·min. `efficiency` is the fraction of the peak that a kernel class reaches,
-    `vector_efficiency` that of other arithmetic, `bandwidth` the achieved fraction of a memory's bandwidth,
+    `vector_efficiency` that of other arithmetic, `vector_share` the part of it that a kernel class reaches, `bandwidth` the achieved fraction of a memory's bandwidth,
     `streaming` the share of that which the loads and stores of a kernel class reach. `resident` is
     the share of caches and staging memories in which tensors stay from one kernel to the next, `cache_exposed` the share
     of the time in caches that shows beside the arithmetic of a kernel class.
@@ -59,14 +61,15 @@ class Profile(Instructions):
     for each output element (loop entry, requantization); `by_type` has other figures for kernels in an element type
     (floating point is not unpacked and not requantized), `issue` is how many of them a cycle the order of the code allows
     at most. `weight_places` is for how many places of the image a convolution reads its weights once; then it reads them
-    again. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile by
-    `prologue_k` steps. Matrix products whose rows are no multiple of a load instruction run at the share `misaligned`,
+    again. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile (of an
+    output, where the engine has no tiles) by `prologue_k` steps. Matrix products whose rows are no multiple of a load instruction run at the share `misaligned`,
     convolutions whose groups have another width than the library's kernels are made for at the share `odd_groups`.
     """
 
     overlap: f.Fraction
     efficiency: dict[Kind | Literal["default"], f.Ratio]
     vector_efficiency: f.Ratio
+    vector_share: dict[Kind | Literal["default"], f.Ratio] = {}  # all of it
     bandwidth: f.Ratio
     streaming: dict[Kind | Literal["default"], f.Ratio] = {}  # all of it
     resident: f.Fraction | None = None  # all of it
@@ -95,6 +98,7 @@ class Profile(Instructions):
             "overlap",
             "efficiency",
             "vector_efficiency",
+            "vector_share",
             "bandwidth",
             "resident",
             "cache_exposed",
@@ -113,6 +117,11 @@ class Profile(Instructions):
         """Fraction of the peak that kernels of this class reach."""
         figure = self.efficiency.get(kind) or self.efficiency["default"]
         return figure.value
+
+    def vector_efficiency_of(self, kind: Kind) -> float:
+        """Fraction of vector rates that kernels of this class reach."""
+        figure = self.vector_share.get(kind) or self.vector_share.get("default")
+        return self.vector_efficiency.value * figure.value if figure else self.vector_efficiency.value
 
     def streaming_of(self, kind: Kind) -> float:
         """Share of the achieved bandwidth that kernels of this class reach."""
@@ -179,8 +188,8 @@ class RuntimeSpec(Strict):
     """How a runtime cuts the graph into kernels (`fusion` names rules of simulator/kernels), and its profiles.
 
     `adds` names operators that it runs beside those of the file (simulator/transform): batch norms that the exporter
-    folded, biases, padding of one end (added.py), casts of mixed precision (autocast.py), copies into another order of
-    dimensions (layout.py); `layout` says how images lie then.
+    folded, biases, padding of one end (added.py), casts of mixed precision (autocast.py) or of inputs and outputs (interface.py),
+    copies into another order of dimensions (layout.py); `layout` says how images lie then.
 
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
     peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.
