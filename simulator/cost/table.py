@@ -20,6 +20,7 @@ from simulator.cost.double_buffer import fewest_tiles
 from simulator.cost.energy import arithmetic_j, movement_j, movement_total_j
 from simulator.cost.limits import Limits, works_by_blocks
 from simulator.cost.parts import Part, flows_of, rates_of
+from simulator.cost.pipeline import set_up_share
 from simulator.cost.readings import readings, reads_again, with_readings
 from simulator.cost.times import Times
 from simulator.cost.traffic import Flow, Moved, moved_bytes
@@ -196,7 +197,7 @@ def cost_table(
 
 def _overhead_s(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
     """Launches of every kernel, each as long as the runtime takes on its engine: launch + fork · log2(units), where it is split;
-    and pages of copies of its weights.
+    and pages of copies of its weights. A network that stays laid out launches nothing.
     """
 
     def seconds(engine: EngineParams) -> Number:
@@ -216,7 +217,7 @@ def _overhead_s(work: WorkTable, machine: Machine, limits: Limits, placement: tu
     found = work.launches * (by_engine(placement, work, lambda engine, _: seconds(engine)) + forks)
     if copies_weights(limits):
         found = found + fresh_pages(work) * by_engine(placement, work, lambda engine, _: faults(engine))
-    return np.asarray(found)
+    return np.asarray(found * by_engine(placement, work, lambda engine, _: set_up_share(work, machine, limits, engine)))
 
 
 def _alike(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Alike | None:

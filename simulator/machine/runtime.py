@@ -9,9 +9,7 @@ from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Patter
 from simulator.ops.work import Kind
 
 Fallback = Literal["per_op", "first_unsupported"]
-Added = Literal[
-    "batch_norm", "bias", "linear_bias", "pad", "pool_indices", "weight_norm", "casts", "copies", "interface_casts"
-]
+Added = Literal["batch_norm", "bias", "linear_bias", "pad", "pool_indices", "weight_norm", "casts", "copies", "interface_casts"]
 Layout = Literal["channels_first", "channels_last"]
 
 
@@ -51,7 +49,8 @@ class Profile(Instructions):
 
     `overlap` is the share θ of the shorter of compute and memory time that hides behind the longer one within a
     kernel: t = max + (1 − θ)·min. `efficiency` is the fraction of the peak that a kernel class reaches,
-    `vector_efficiency` that of other arithmetic, `vector_share` the part of it that a kernel class reaches, `bandwidth` the achieved fraction of a memory's bandwidth,
+    `vector_efficiency` that of other arithmetic, `vector_share` the part of it that a kernel class reaches,
+    `bandwidth` the achieved fraction of a memory's bandwidth,
     `streaming` the share of that which the loads and stores of a kernel class reach. `resident` is
     the share of caches and staging memories in which tensors stay from one kernel to the next, `cache_exposed` the share
     of the time in caches that shows beside the arithmetic of a kernel class.
@@ -62,7 +61,8 @@ class Profile(Instructions):
     (floating point is not unpacked and not requantized), `issue` is how many of them a cycle the order of the code allows
     at most. `weight_places` is for how many places of the image a convolution reads its weights once; then it reads them
     again. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile (of an
-    output, where the engine has no tiles) by `prologue_k` steps. Matrix products whose rows are no multiple of a load instruction run at the share `misaligned`,
+    output, where the engine has no tiles) by `prologue_k` steps.
+    Matrix products whose rows are no multiple of a load instruction run at the share `misaligned`,
     convolutions whose groups have another width than the library's kernels are made for at the share `odd_groups`.
     """
 
@@ -90,6 +90,7 @@ class Profile(Instructions):
     inference_overhead: f.Seconds
     switch: f.Seconds | None = None  # of coming to this engine from another within an inference
     static_split: bool = False  # over all units alike, whatever each of them can do
+    execution: Literal["sequence", "pipeline"] = "sequence"  # kernels one after the other, or laid out beside each other
     asynchronous: bool = False  # launches hide behind a busy device: a kernel takes at least its launch
 
     @model_validator(mode="after")
