@@ -50,20 +50,19 @@ class Profile(Instructions):
     `overlap` is the share θ of the shorter of compute and memory time that hides behind the longer one within a
     kernel: t = max + (1 − θ)·min. `efficiency` is the fraction of the peak that a kernel class reaches,
     `vector_efficiency` that of other arithmetic, `vector_share` the part of it that a kernel class reaches,
-    `bandwidth` the achieved fraction of a memory's bandwidth,
-    `streaming` the share of that which the loads and stores of a kernel class reach. `resident` is
-    the share of caches and staging memories in which tensors stay from one kernel to the next, `cache_exposed` the share
-    of the time in caches that shows beside the arithmetic of a kernel class.
+    `bandwidth` the achieved fraction of a memory's bandwidth, `streaming` the share of that which the loads and stores of a
+    kernel class reach. `resident` is the share of caches and staging memories in which tensors stay from one kernel to the
+    next, `cache_exposed` the share of the time in caches that shows beside the arithmetic of a kernel class.
 
     MACs of the classes `on_vector` run on the vector unit, of whose rate the efficiency then is. What the kernels need
     beside their MACs: `instructions` for each MAC (loads, unpacking; for registers of 4 bytes), `output_instructions`
     for each output element (loop entry, requantization); `by_type` has other figures for kernels in an element type
     (floating point is not unpacked and not requantized), `issue` is how many of them a cycle the order of the code allows
     at most. `weight_places` is for how many places of the image a convolution reads its weights once; then it reads them
-    again. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile (of an
-    output, where the engine has no tiles) by `prologue_k` steps.
-    Matrix products whose rows are no multiple of a load instruction run at the share `misaligned`,
-    convolutions whose groups have another width than the library's kernels are made for at the share `odd_groups`.
+    again. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile (of an output,
+    where the engine has no tiles) by `prologue_k` steps. Matrix products whose rows are no multiple of a load instruction
+    run at the share `misaligned`, convolutions whose groups have another width than the library's kernels are made for at
+    the share `odd_groups`. `execution`: cost/pipeline.py.
     """
 
     overlap: f.Fraction
