@@ -259,7 +259,11 @@ def _bound_s(model: Model, hardware: HardwareSpec, machine: Machine, precision: 
 def bound_ways(
     model: Model, hardware: HardwareSpec, machine: Machine, precision: str | None
 ) -> Iterator[tuple[Prepared, Placement, tuple[Part, ...]]]:
-    """The network with everything fused, on every set of engines that a runtime may use, either way to fall back."""
+    """The network with everything fused, on every set of engines that a runtime may use, either way to fall back.
+
+    Activations leave weights all the room on chip: a pipeline streams images through it.
+    """
+    machine = replace(machine, activations_pass=True)
     for usable in engine_sets(machine):
         fused = prepare(model, precision, EVERY_FUSION, supported_by(hardware, usable), once=True)
         for placement in placements(fused.work, machine, usable):

@@ -33,7 +33,7 @@ def laid_out(machine: Machine, limits: Limits, work: WorkTable) -> Machine:
     if len(homes) < 2 or not any(p.execution == "pipeline" for p in limits.profiles.values()):
         return machine
     if UNSTREAMED.isdisjoint(work.kinds):
-        return replace(machine, whole_weights=True)
+        return replace(machine, whole_weights=True, activations_pass=True)
     outside = {m.id for m in homes[:-1]}
     memories = (replace(m, holds_weights=m.holds_weights and m.id not in outside) for m in machine.memories)
     return replace(machine, memories=tuple(memories))
