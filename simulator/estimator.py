@@ -13,6 +13,7 @@ from simulator.cost.compute import engine_types
 from simulator.cost.energy import defaults_used
 from simulator.cost.limits import Limits, limits_of, works_by_blocks
 from simulator.cost.parts import Part, parts_of
+from simulator.cost.pipeline import laid_out
 from simulator.cost.table import CostTable, Traffic, cost_table, traffic_of
 from simulator.cost.transfer import Crossings, crossings
 from simulator.errors import UsageError, did_you_mean
@@ -155,6 +156,7 @@ def _joined(lots: Iterable[tuple[NDArray[Any], int]]) -> NDArray[Any]:
 def _totals(prepared: Prepared, machine: Machine, runtime: RuntimeSpec, policy: str, *, verdict: bool) -> Totals:
     """The totals of as many points as one array holds."""
     limits, work = limits_of(runtime, machine), prepared.work
+    machine = laid_out(machine, limits, work)
     placement = place(work, machine, limits.profiles, runtime.fallback)
     crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
     by_kernel = works_by_blocks(limits, placement) or boundary_home(machine) is not None or crossed
@@ -227,6 +229,7 @@ def setting_of(
 
 
 def _setting(prepared: Prepared, machine: Machine, limits: Limits, runtime: RuntimeSpec) -> Setting:
+    machine = laid_out(machine, limits, prepared.work)
     placement = place(prepared.work, machine, limits.profiles, runtime.fallback)
     parts = _parts(prepared, machine, placement)
     crossed = crossings(prepared.graph, prepared.kernels, machine, placement)
@@ -272,7 +275,11 @@ def _bound_s(model: Model, hardware: HardwareSpec, machine: Machine, precision: 
 def bound_ways(
     model: Model, hardware: HardwareSpec, machine: Machine, precision: str | None
 ) -> Iterator[tuple[Prepared, Placement, tuple[Part, ...]]]:
-    """The network with everything fused, on every set of engines that a runtime may use, either way to fall back."""
+    """The network with everything fused, on every set of engines that a runtime may use, either way to fall back.
+
+    Activations leave weights all the room on chip: a pipeline streams images through it.
+    """
+    machine = replace(machine, activations_pass=True)
     for usable in engine_sets(machine):
         fused = prepare(model, precision, EVERY_FUSION, supported_by(hardware, usable), once=True)
         for placement in placements(fused.work, machine, usable):

@@ -41,6 +41,7 @@ def prepare(
     """
     graph = _in_precision(with_added(model.graph, adds), precision, fusion, casts="casts" in adds)
     graph = _with_copies(graph, fusion, layout) if "copies" in adds else graph
+    graph = _with_interface_casts(graph, model.graph) if "interface_casts" in adds else graph
     refused = op_refusals(graph, supported)
     kernels, works = partition(graph, fusion, refused)
     kernels = tuple(replace(k, recomputed=()) for k in kernels) if once else kernels
@@ -69,6 +70,13 @@ def _with_copies(graph: Graph, fusion: tuple[str, ...], layout: str) -> Graph:
     from simulator.transform.layout import with_copies
 
     return with_copies(graph, kinds, {i: idiom.kind for i, idiom in idioms.items()}, channels_last=layout == "channels_last")
+
+
+def _with_interface_casts(graph: Graph, file: Graph) -> Graph:
+    """The graph with casts of what its file hands over in a wider type."""
+    from simulator.transform.interface import with_interface_casts
+
+    return with_interface_casts(graph, file)
 
 
 def _functions(fusion: tuple[str, ...]) -> list[str]:

@@ -284,7 +284,7 @@ PUBLISHED = [
     Published("edgetpu_usb", "Coral USB Accelerator data sheet v1.4", {"int8": 4}, ("usb", 0.5), ("sram", 8 * MIB), 2),
     Published("edgetpu_pcie", "Coral M.2 data sheet v1.0", {"int8": 4}, ("pcie", 0.5), ("sram", 8 * MIB), 2),
     Published("rk3588_npu", "RK3588 data sheet", {"int8": 6}, ("dram", 34.1), ("cbuf", 3 * 384 * KIB)),
-    Published("hailo8", "Hailo-8 product brief", {"int8": 26}, ("pcie", 3.9), ("sram", 32 * MIB), 2.5),
+    Published("hailo8", "product brief; 25.6 M weights fit, 30 M do not", {"int8": 26}, ("pcie", 3.9), ("sram", 28e6), 2.5),
     Published("sd8gen3", "branes-ai/embodied-schemas; Snapdragon 8 Gen 3 brief",
               {"fp16": 22.5, "int8": 45, "int4": 73}, ("dram", 76.8), ("dram", 12 * GIB)),
     Published("zcu102", "UG1354: 3.45 TOPS; UG1182", {"int8": 3.45}, ("dram", 17.1), ("dram", 4 * GIB)),

@@ -46,9 +46,9 @@ def compute_parts_s(work: WorkTable, limits: Limits, placement: tuple[EnginePara
         macs = dense_macs(work, limits, placement)
         matrix = macs / share / by_class(placement, work, lambda e, rate, kind: _mac_peak(e, rate, kind, limits))
     if work.vector_ops.any():
-        vector = work.vector_ops * by_engine(placement, work, lambda e, rate: 1.0 / (e.vector_rate(rate) * _share(e, limits)))
+        vector = work.vector_ops * _over(work, limits, placement, lambda e, rate: e.vector_rate(rate))
     if work.special_ops.any():
-        special = work.special_ops * by_engine(placement, work, lambda e, _: 1.0 / (e.special_ops_per_s * _share(e, limits)))
+        special = work.special_ops * _over(work, limits, placement, lambda e, _: e.special_ops_per_s)
     return matrix, vector, special
 
 
@@ -143,9 +143,22 @@ def on_vectors(width_bytes: Number) -> Any:
     return width_bytes > GENERAL_BYTES
 
 
-def _share(engine: EngineParams, limits: Limits) -> Number:
-    """Fraction of a vector or special-function peak that is reached."""
-    return 1.0 if limits.ideal else _kept(engine, limits.of(engine)) * limits.of(engine).vector_efficiency.value
+def _over(
+    work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...], rate_of: Callable[[EngineParams, str], Number]
+) -> Number:
+    """Seconds of an operation at the share of a vector or special-function peak that is reached."""
+    if limits.ideal or not any(p.vector_share for p in limits.profiles.values()):
+        return by_engine(placement, work, lambda e, rate: 1.0 / (rate_of(e, rate) * _share(e, limits)))
+    return by_class(placement, work, lambda e, rate, kind: 1.0 / (rate_of(e, rate) * _share(e, limits, kind)))
+
+
+def _share(engine: EngineParams, limits: Limits, kind: Kind | None = None) -> Number:
+    """Fraction of a vector or special-function peak that is reached, by a kernel class where classes differ."""
+    if limits.ideal:
+        return 1.0
+    profile = limits.of(engine)
+    reached = profile.vector_efficiency.value if kind is None else profile.vector_efficiency_of(kind)
+    return _kept(engine, profile) * reached
 
 
 def _kept(engine: EngineParams, profile: Profile) -> Number:

@@ -25,10 +25,22 @@ MATRIX_PRODUCTS = frozenset({Kind.GEMM, Kind.BATCHED_GEMM})
 def utilisation(work: WorkTable, engine: EngineParams, profile: Profile, rate: str) -> Array:
     """Share of the peak in an element type that the shapes of the products leave.
 
-    A convolution without input channels to spare is also padded to the runtime's `input_multiple`.
+    A convolution without input channels to spare is also padded to the runtime's `input_multiple`; where tiles do not count
+    them already, an output takes the runtime's `prologue_k` steps besides its own k.
     """
     padded = padded_share(work, profile.input_multiple.value if profile.input_multiple else 1.0)
-    return np.asarray(_shape_share(work, engine.shape, engine.units, profile, rate) * padded)
+    share = _shape_share(work, engine.shape, engine.units, profile, rate) * padded
+    return np.asarray(share if isinstance(engine.shape, Tiles) else share * depth_share(work, profile))
+
+
+def depth_share(work: WorkTable, profile: Profile) -> Array | float:
+    """Share of the steps of an output that are its own, k / (k + k0): sums that are short leave the array idle while it is
+    filled, emptied and its results are scaled and written. 1 where the runtime has no `prologue_k`.
+    """
+    if profile.prologue_k is None:
+        return 1.0
+    k = work.gemm[:, 2]
+    return np.asarray(np.where(k > 0, k / np.maximum(k + profile.prologue_k.value, 1.0), 1.0))
 
 
 def padded_share(work: WorkTable, multiple: Number) -> Array:

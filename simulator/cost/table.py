@@ -20,6 +20,7 @@ from simulator.cost.double_buffer import fewest_tiles
 from simulator.cost.energy import arithmetic_j, movement_j, movement_total_j
 from simulator.cost.limits import Limits, works_by_blocks
 from simulator.cost.parts import Part, flows_of, rates_of
+from simulator.cost.pipeline import has_pipelines, set_up_share
 from simulator.cost.readings import readings, reads_again, with_readings
 from simulator.cost.times import Times
 from simulator.cost.traffic import Flow, Moved, moved_bytes
@@ -204,7 +205,7 @@ def cost_table(
 
 def _overhead_s(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
     """Launches of every kernel, each as long as the runtime takes on its engine: launch + fork · log2(units), where it is split;
-    and pages of copies of its weights.
+    and pages of copies of its weights. A network that stays laid out launches nothing.
     """
 
     def seconds(engine: EngineParams) -> Number:
@@ -224,7 +225,14 @@ def _overhead_s(work: WorkTable, machine: Machine, limits: Limits, placement: tu
     found = work.launches * (by_engine(placement, work, lambda engine, _: seconds(engine)) + forks)
     if copies_weights(limits):
         found = found + fresh_pages(work) * by_engine(placement, work, lambda engine, _: faults(engine))
-    return np.asarray(found)
+    return np.asarray(found * _set_up(work, machine, limits, placement))
+
+
+def _set_up(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Number:
+    """The share of its launches that each kernel needs: none where the network stays laid out over the chip."""
+    if not has_pipelines(limits):
+        return 1.0
+    return by_engine(placement, work, lambda engine, _: set_up_share(work, machine, limits, engine))
 
 
 def _dispatch_s(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array | None:
@@ -236,7 +244,8 @@ def _dispatch_s(work: WorkTable, machine: Machine, limits: Limits, placement: tu
 
     if limits.ideal or not any(profile.dispatch for profile in limits.profiles.values()):
         return None
-    return np.asarray(work.launches * by_engine(placement, work, lambda engine, _: seconds(engine)))
+    each = by_engine(placement, work, lambda engine, _: seconds(engine))
+    return np.asarray(work.launches * each * _set_up(work, machine, limits, placement))
 
 
 def _alike(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Alike | None:

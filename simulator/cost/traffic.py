@@ -67,7 +67,8 @@ def home_bytes(work: WorkTable, machine: Machine) -> Moved:
 def placed_shares(touched: Footprint, machine: Machine) -> list[tuple[MemoryParams, Number, Number]]:
     """For each memory the shares of all weights and of all activations that live in it, activations first.
 
-    Activations cannot be streamed, so they take the room they need; the outermost home takes what is left.
+    Activations cannot be streamed, so they take the room they need; the outermost home takes what is left. With
+    `whole_weights`, a memory takes all weights or none; with `activations_pass`, activations leave weights all the room.
     """
     weight_homes, activation_homes = machine.homes(weights=True), machine.homes(weights=False)
     left_weights: Number = 1.0
@@ -75,8 +76,11 @@ def placed_shares(touched: Footprint, machine: Machine) -> list[tuple[MemoryPara
     result: list[tuple[MemoryParams, Number, Number]] = []
     for memory in machine.memories:
         activations = _share(memory, activation_homes, left_activations, memory.capacity_bytes, touched.activation_bytes)
-        room = np.maximum(memory.capacity_bytes - activations * touched.activation_bytes, 0.0)
+        alive = 0.0 if machine.activations_pass else activations * touched.activation_bytes
+        room = np.maximum(memory.capacity_bytes - alive, 0.0)
         weights = _share(memory, weight_homes, left_weights, room, touched.weight_bytes)
+        if machine.whole_weights and memory is not weight_homes[-1]:
+            weights = np.floor(weights)
         left_activations, left_weights = left_activations - activations, left_weights - weights
         result.append((memory, weights, activations))
     return [(m, w, a) for m, w, a in result if m in weight_homes or m in activation_homes]

@@ -154,7 +154,11 @@ def _at(scene: Scene, rate: Expression) -> Expression:
     """A vector rate at the clock and the efficiency that are reached."""
     for share in scene.book.sustained(scene.engine_spec):
         rate = rate * share
-    return rate * vector_efficiency(scene.book, scene.engine, scene.profile)
+    rate = rate * vector_efficiency(scene.book, scene.engine, scene.profile)
+    table = {str(k): f for k, f in scene.profile.vector_share.items()}
+    if scene.kind not in table and "default" not in table:
+        return rate
+    return rate * scene.book.by_kind("vector share", scene.engine, "vector_share", table, scene.kind)
 
 
 def _instructions(scene: Scene, value: float, matrix_s: float) -> Term:

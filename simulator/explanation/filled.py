@@ -29,11 +29,23 @@ def filled_terms(scene: Scene) -> tuple[Term, ...]:
     if padding is not None and Kind(scene.kind) is Kind.CONV:
         multiple = scene.book.of_profile("input multiple", scene.engine, "input_multiple", padding)
         shape = lanes(channels(scene), multiple) if shape is None else shape * lanes(channels(scene), multiple)
+    depth = _depth(scene)
+    if depth is not None:
+        shape = depth if shape is None else shape * depth
+        note = note or "k of the steps that an output takes, k + prologue"
     if shape is None:
         if value == 1.0:
             return ()
         return (_unexplained(scene, value),)
     return (*before, term("filled", "filled", "", shape, value, note))
+
+
+def _depth(scene: Scene) -> Expression | None:
+    """Share of an output's steps that are its own; None where the tiles count the others, or there are none."""
+    figure, (_, _, k, _) = scene.profile.prologue_k, product(scene)
+    if figure is None or not k.number or isinstance(scene.engine.shape, Tiles):
+        return None
+    return k / (k + scene.book.of_profile("prologue", scene.engine, "prologue_k", figure))
 
 
 def _unexplained(scene: Scene, value: float) -> Term:

@@ -120,7 +120,7 @@ class WhatIf:
 
 def _ungoverned(case: Case) -> Case:
     """Arithmetic at the whole peak."""
-    full = case.with_profiles(efficiency={"default": _ALL}, vector_efficiency=_ALL, on_vector=())
+    full = case.with_profiles(efficiency={"default": _ALL}, vector_efficiency=_ALL, vector_share={}, on_vector=())
     return full.with_engines(achieved={})
 
 

@@ -28,11 +28,12 @@ class Range:
 RANGES: Final[Mapping[str, Range]] = {
     "efficiency": Range(0.01, 1.0, math.log(1.5)),
     "vector_efficiency": Range(0.01, 1.0, math.log(1.5)),
+    "vector_share": Range(1e-4, 1.0, math.log(2)),
     "bandwidth": Range(0.2, 0.98, math.log(1.15)),
     "streaming": Range(0.1, 1.0, math.log(1.15)),
     "odd_groups": Range(0.05, 1.0, math.log(2)),
     "cache_exposed": Range(0.01, 1.0, math.log(2)),
-    "prologue_k": Range(1.0, 500.0, math.log(1.5)),
+    "prologue_k": Range(1.0, 2000.0, math.log(1.5)),
     "misaligned": Range(0.1, 1.0, math.log(1.5)),
     "kernel_overhead": Range(1e-8, 1e-3, math.log(2)),
     "inference_overhead": Range(1e-8, 1e-1, math.log(3)),
@@ -61,6 +62,7 @@ _COUNTS: Final = frozenset(
 _UNNAMED: Final = {
     "cache_exposed": 1.0,
     "streaming": 1.0,
+    "vector_share": 1.0,
     "instructions": 0.0,
     "output_instructions": 0.0,
     "column_instructions": 0.0,
@@ -193,6 +195,7 @@ def in_columns(runtime: RuntimeSpec, n_points: int) -> RuntimeSpec:
     for kind, profile in runtime.profiles.items():
         by_type = {rate: own.model_copy(update=tables(own, work)) for rate, own in profile.by_type.items()}
         vector = profile.vector and profile.vector.model_copy(update=tables(profile.vector, work))
-        update = {**tables(profile, ("efficiency", "cache_exposed", "streaming", *work)), "by_type": by_type, "vector": vector}
+        own = tables(profile, ("efficiency", "cache_exposed", "streaming", "vector_share", *work))
+        update = {**own, "by_type": by_type, "vector": vector}
         profiles[kind] = profile.model_copy(update=update)
     return runtime.model_copy(update={"profiles": profiles})

@@ -100,7 +100,9 @@ class MemoryParams:
 class Machine:
     """All numbers of a machine. Memories run from the innermost outward.
 
-    `default_j` are the energies that stand in for figures its file leaves out, by their path in it.
+    `default_j` are the energies that stand in for figures its file leaves out, by their path in it. `whole_weights`: memories
+    further in hold all weights or none, never a part of them (cost/pipeline.py). `activations_pass`: activations leave weights
+    all the room there, for software can stream an image through in rows.
     """
 
     id: str
@@ -111,6 +113,8 @@ class Machine:
     inference_overhead_s: Number
     clock_hz: Number | None
     default_j: Mapping[str, Number] = field(default_factory=lambda: MappingProxyType({}))
+    whole_weights: bool = False
+    activations_pass: bool = False
 
     def homes(self, weights: bool) -> tuple[MemoryParams, ...]:
         """Memories that hold weights (or activations), the innermost first; the outermost level if none says so."""

@@ -9,7 +9,7 @@ from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Patter
 from simulator.ops.work import Kind
 
 Fallback = Literal["per_op", "first_unsupported"]
-Added = Literal["batch_norm", "bias", "linear_bias", "pad", "pool_indices", "weight_norm", "casts", "copies"]
+Added = Literal["batch_norm", "bias", "linear_bias", "pad", "pool_indices", "weight_norm", "casts", "copies", "interface_casts"]
 Layout = Literal["channels_first", "channels_last"]
 
 
@@ -49,10 +49,10 @@ class Profile(Instructions):
 
     `overlap` is the share θ of the shorter of compute and memory time that hides behind the longer one within a
     kernel: t = max + (1 − θ)·min. `efficiency` is the fraction of the peak that a kernel class reaches,
-    `vector_efficiency` that of other arithmetic, `bandwidth` the achieved fraction of a memory's bandwidth,
-    `streaming` the share of that which the loads and stores of a kernel class reach. `resident` is
-    the share of caches and staging memories in which tensors stay from one kernel to the next, `cache_exposed` the share
-    of the time in caches that shows beside the arithmetic of a kernel class.
+    `vector_efficiency` that of other arithmetic, `vector_share` the part of it that a kernel class reaches,
+    `bandwidth` the achieved fraction of a memory's bandwidth, `streaming` the share of that which the loads and stores of a
+    kernel class reach. `resident` is the share of caches and staging memories in which tensors stay from one kernel to the
+    next, `cache_exposed` the share of the time in caches that shows beside the arithmetic of a kernel class.
 
     MACs of the classes `on_vector` run on the vector unit, of whose rate the efficiency then is. What the kernels need
     beside their MACs: `instructions` for each MAC (loads, unpacking; for registers of 4 bytes), `output_instructions`
@@ -60,14 +60,16 @@ class Profile(Instructions):
     (floating point is not unpacked and not requantized), `vector` for all others on cores whose registers are wider than
     4 bytes, for which libraries have kernels of vector instructions; `issue` is how many of them a cycle the order of the
     code allows at most. `weight_places` is for how many places of the image a convolution reads its weights once; then it
-    reads them again. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile by
-    `prologue_k` steps. Matrix products whose rows are no multiple of a load instruction run at the share `misaligned`,
-    convolutions whose groups have another width than the library's kernels are made for at the share `odd_groups`.
+    reads them again. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile (of
+    an output, where the engine has no tiles) by `prologue_k` steps. Matrix products whose rows are no multiple of a load
+    instruction run at the share `misaligned`, convolutions whose groups have another width than the library's kernels are
+    made for at the share `odd_groups`. `execution`: cost/pipeline.py.
     """
 
     overlap: f.Fraction
     efficiency: dict[Kind | Literal["default"], f.Ratio]
     vector_efficiency: f.Ratio
+    vector_share: dict[Kind | Literal["default"], f.Ratio] = {}  # all of it
     bandwidth: f.Ratio
     streaming: dict[Kind | Literal["default"], f.Ratio] = {}  # all of it
     resident: f.Fraction | None = None  # all of it
@@ -90,6 +92,7 @@ class Profile(Instructions):
     inference_overhead: f.Seconds
     switch: f.Seconds | None = None  # of coming to this engine from another within an inference
     static_split: bool = False  # over all units alike, whatever each of them can do
+    execution: Literal["sequence", "pipeline"] = "sequence"  # kernels one after the other, or laid out beside each other
     asynchronous: bool = False  # launches hide behind a busy device: a kernel takes at least its launch
 
     @model_validator(mode="after")
@@ -98,6 +101,7 @@ class Profile(Instructions):
             "overlap",
             "efficiency",
             "vector_efficiency",
+            "vector_share",
             "bandwidth",
             "resident",
             "cache_exposed",
@@ -118,6 +122,11 @@ class Profile(Instructions):
         """Fraction of the peak that kernels of this class reach."""
         figure = self.efficiency.get(kind) or self.efficiency["default"]
         return figure.value
+
+    def vector_efficiency_of(self, kind: Kind) -> float:
+        """Fraction of vector rates that kernels of this class reach."""
+        figure = self.vector_share.get(kind) or self.vector_share.get("default")
+        return self.vector_efficiency.value * figure.value if figure else self.vector_efficiency.value
 
     def streaming_of(self, kind: Kind) -> float:
         """Share of the achieved bandwidth that kernels of this class reach."""
@@ -187,8 +196,8 @@ class RuntimeSpec(Strict):
     """How a runtime cuts the graph into kernels (`fusion` names rules of simulator/kernels), and its profiles.
 
     `adds` names operators that it runs beside those of the file (simulator/transform): batch norms that the exporter
-    folded, biases, padding of one end (added.py), casts of mixed precision (autocast.py), copies into another order of
-    dimensions (layout.py); `layout` says how images lie then.
+    folded, biases, padding of one end (added.py), casts of mixed precision (autocast.py) or of inputs and outputs (interface.py),
+    copies into another order of dimensions (layout.py); `layout` says how images lie then.
 
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
     peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.

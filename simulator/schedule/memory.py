@@ -101,7 +101,8 @@ class Fit:
 def needs(machine: Machine, touched: Footprint) -> list[tuple[MemoryParams, Number, Number]]:
     """Bytes of weights and of activations in every memory that holds some, as the traffic places them."""
     shares = placed_shares(touched, machine)
-    return [(m, weights * touched.weight_bytes, alive * touched.activation_bytes) for m, weights, alive in shares]
+    alive_bytes = 0.0 if machine.activations_pass else touched.activation_bytes  # a pipeline keeps a few rows of an image
+    return [(m, weights * touched.weight_bytes, alive * alive_bytes) for m, weights, alive in shares]
 
 
 def fit(machine: Machine, touched: Footprint) -> tuple[Fit, ...]:

@@ -159,11 +159,12 @@ def runtime_dicts(draw: st.DrawFn, *, overheads: bool = True) -> dict[str, Any]:
         "overlap": draw(st.floats(0, 1)), "efficiency": {k: draw(fractions) for k in ["default", *sorted(classes)]},
         "vector_efficiency": draw(fractions), "bandwidth": draw(fractions), "kernel_overhead": draw(seconds),
         "inference_overhead": draw(seconds), "asynchronous": asynchronous, **dispatch, "resident": draw(st.floats(0, 1)),
-        "cache_exposed": {"default": draw(st.floats(0, 1))},
+        "cache_exposed": {"default": draw(st.floats(0, 1))}, "execution": draw(st.sampled_from(["sequence", "pipeline"])),
+        "vector_share": draw(st.sampled_from([{}, {"pointwise": 0.5}, {"default": 0.3, "cast": 0.01}])),
     }  # fmt: skip
     return {
         "schema": 1, "id": "drawn", "name": "Drawn", "description": "Drawn.", "measured_limits": draw(st.booleans()),
-        "sparsity": draw(st.sampled_from([[], ["2:4"]])),
+        "sparsity": draw(st.sampled_from([[], ["2:4"]])), "adds": draw(st.sampled_from([[], ["interface_casts"]])),
         "fusion": draw(st.permutations(EVERYTHING).flatmap(lambda order: st.integers(0, len(order)).map(lambda n: order[:n]))),
         "profiles": {"default": profile},
     }  # fmt: skip
