@@ -123,17 +123,17 @@ def _instructions_s(engine: EngineParams, rate: str, kind: Kind, limits: Limits)
     count = profile.instructions_of(kind, engine.native(rate) or rate)
     if not isinstance(shape, Core) or engine.clock_hz is None:
         return Beside(0.0, 0.0, 0.0, 0.0)
-    per_s = issue_of(engine, limits) * engine.clock_hz * _kept(engine, profile) * engine.units
+    per_s = issue_of(engine, limits) * engine.clock_hz * kept_share(engine, profile) * engine.units
     wide = 4.0 / shape.width_bytes / per_s
     return Beside(count.mac * wide, count.output / per_s, count.column * wide, count.narrow * wide)
 
 
 def _share(engine: EngineParams, limits: Limits) -> Number:
     """Fraction of a vector or special-function peak that is reached."""
-    return 1.0 if limits.ideal else _kept(engine, limits.of(engine)) * limits.of(engine).vector_efficiency.value
+    return 1.0 if limits.ideal else kept_share(engine, limits.of(engine)) * limits.of(engine).vector_efficiency.value
 
 
-def _kept(engine: EngineParams, profile: Profile) -> Number:
+def kept_share(engine: EngineParams, profile: Profile) -> Number:
     """Share of the peak that its clock under load leaves, and the way that the runtime splits work over its units."""
     return engine.sustained * engine.even_split if profile.static_split else engine.sustained
 
@@ -151,7 +151,7 @@ def _mac_share(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> N
     if limits.ideal:
         return 1.0
     profile = limits.of(engine)
-    reached = _kept(engine, profile) * profile.efficiency_of(kind)
+    reached = kept_share(engine, profile) * profile.efficiency_of(kind)
     if kind in profile.on_vector or not limits.measured:
         return reached
     return np.minimum(reached, engine.achieved.get(engine.native(rate) or rate, 1.0))
