@@ -82,8 +82,7 @@ def estimate(
         precision_of(precision)
     machine = machine_of(hardware)
     limits = limits_of(runtime, machine)
-    supported = supported_by(hardware, limits.profiles)
-    prepared = prepared_for(model, runtime, precision, supported)
+    prepared = prepared_for(model, runtime, precision, hardware, limits.profiles)
     widened = require_rate(machine, prepared.work.mac_rates, precision)
     setting = _setting(prepared, machine, limits, runtime)
     placement, parts = setting.placement, setting.parts
@@ -224,7 +223,7 @@ def setting_of(
     """What `estimate` computes its costs from; `once`: see `prepare`."""
     machine = machine_of(hardware)
     limits = limits_of(runtime, machine)
-    prepared = prepared_for(model, runtime, precision, supported_by(hardware, limits.profiles), once=once)
+    prepared = prepared_for(model, runtime, precision, hardware, limits.profiles, once=once)
     return _setting(prepared, machine, limits, runtime)
 
 

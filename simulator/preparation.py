@@ -95,10 +95,20 @@ def _framework_operators(graph: Graph, fusion: tuple[str, ...]) -> tuple[list[Ki
 
 
 def prepared_for(
-    model: Model, runtime: RuntimeSpec, precision: str | None = None, supported: Supported = (), *, once: bool = False
+    model: Model,
+    runtime: RuntimeSpec,
+    precision: str | None = None,
+    hardware: HardwareSpec | None = None,
+    usable: Container[str] = (),
+    *,
+    once: bool = False,
 ) -> Prepared:
-    """Kernels and work of a model as a runtime has them; `once`: see `prepare`."""
-    return prepare(model, precision, runtime.fusion, supported, runtime.adds, runtime.layout, runtime.in_place, once=once)
+    """Kernels and work of a model as a runtime has them on a machine, of which it uses the engines `usable`; without one, on
+    no kind of engine in particular. `once`: see `prepare`.
+    """
+    supported = () if hardware is None else supported_by(hardware, usable)
+    fusion, adds = runtime.rules_on("" if hardware is None else hardware.engines[0].kind)
+    return prepare(model, precision, fusion, supported, adds, runtime.layout, runtime.in_place, once=once)
 
 
 def _with_math(work: WorkTable, graph: Graph, kernels: Sequence[Kernel], precision: str) -> WorkTable:

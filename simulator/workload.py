@@ -57,7 +57,8 @@ class WorkTable:
     elements that the main operator makes. `touches` finds the tensors that each row touches, with their reuse distances,
     `images` the images that each works on: a bound needs neither. `refused` names for each row the engines that do not run
     it, and why; empty where there is no such engine. `counts` says how many kernels a row stands for (None: one).
-    `sparse_macs` are those of `macs` whose weights have two zeros in four (None: no weight of the network has).
+    `sparse_macs` are those of `macs` whose weights have two zeros in four (None: no weight of the network has), `joined` the
+    tensors that concatenations in the kernel join (None: there are none).
     """
 
     names: tuple[str, ...]
@@ -81,6 +82,7 @@ class WorkTable:
     refused: tuple[Refusals, ...] = ()
     counts: Column | None = None
     sparse_macs: Column | None = None
+    joined: Column | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -236,7 +238,14 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], t
         touches=cache(lambda: operands(graph, kernels, touched.activation_bytes)),  # for all tables made from this one
         images=lambda: _images(graph, kernels, works),
         sparse_macs=_sparse_macs(graph, kernels, works),
+        joined=_joined(graph, kernels),
     )
+
+
+def _joined(graph: Graph, kernels: Sequence[Kernel]) -> Column | None:
+    """Tensors that the concatenations of every kernel join; None where there are no concatenations."""
+    counts = [sum(len(op.inputs) * op.repeat for op in (graph.ops[i] for i in k.ops) if op.op_type == "Concat") for k in kernels]
+    return np.array(counts, np.float64) if any(counts) else None
 
 
 def _sparse_macs(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -> Column | None:

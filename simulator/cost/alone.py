@@ -7,7 +7,7 @@ split over the units only where each of them gets enough elements.
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.compute import by_engine
+from simulator.cost.compute import by_engine, kept_share
 from simulator.cost.geometry import operand_bytes
 from simulator.cost.limits import Limits
 from simulator.machine.figures import Number
@@ -53,7 +53,8 @@ def has_small(limits: Limits) -> bool:
 def slowdown(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
     """Compute time of each kernel on the units that it gets, as a multiple of that on all: their number where one runs it.
 
-    Of units that are not alike, the one takes the mean of them: the number times `even_split` where work is split evenly.
+    The one runs at the highest clock, which all together do not keep. Of units that are not alike, it is as fast as their
+    mean, and all as the slowest of them where work is split evenly.
     """
     others = by_engine(placement, work, lambda engine, _: one_for_all(engine, limits))
     return np.where(runs_alone(work, limits, placement), others, 1.0)
@@ -61,8 +62,7 @@ def slowdown(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...
 
 def one_for_all(engine: EngineParams, limits: Limits) -> Number:
     """How much longer one unit takes than all of them: at least as long."""
-    units = engine.units * (engine.even_split if limits.of(engine).static_split else 1.0)
-    return np.maximum(units, 1.0)
+    return np.maximum(engine.units * kept_share(engine, limits.of(engine)), 1.0)
 
 
 def copies_weights(limits: Limits) -> bool:
@@ -79,3 +79,15 @@ def fresh_pages(work: WorkTable) -> Array:
     copied = np.array([kind in _COPIERS for kind in work.kinds], np.bool_) & (k > work.channels)
     matrix_bytes = n * k * groups * operand_bytes(work)
     return np.where(copied & (matrix_bytes > FRESH_ABOVE_BYTES), np.ceil(matrix_bytes / PAGE_BYTES) * work.launches, 0.0)
+
+
+def made_pages(work: WorkTable) -> Array:
+    """Pages of weights that are computed from others in every run, before anything reads them, so that all live at once.
+
+    The system hands them out anew where their sum is more than glibc keeps at the end of its heap: twice the largest buffer
+    that it has seen, at most 64 MiB (M_TRIM_THRESHOLD, mallopt(3)).
+    """
+    made = np.where((work.input_bytes == 0.0) & (work.weight_bytes > 0.0), work.output_bytes, 0.0)
+    largest = np.minimum(np.max(work.output_bytes, initial=0.0), FRESH_ABOVE_BYTES)
+    together = float(np.sum(made if work.counts is None else made * work.counts))
+    return np.where(together > 2.0 * largest, np.ceil(made / PAGE_BYTES), 0.0)

@@ -125,7 +125,7 @@ def _instructions_s(engine: EngineParams, rate: str, kind: Kind, limits: Limits)
     if not isinstance(shape, Core) or engine.clock_hz is None:
         return Beside(0.0, 0.0, 0.0, 0.0)
     count = _counts(profile, kind, engine.native(rate) or rate, shape.width_bytes)
-    per_s = issue_of(engine, limits) * engine.clock_hz * _kept(engine, profile) * engine.units
+    per_s = issue_of(engine, limits) * engine.clock_hz * kept_share(engine, profile) * engine.units
     wide = GENERAL_BYTES / shape.width_bytes / per_s
     return Beside(count.mac * wide, count.output / per_s, count.column * wide, count.narrow * wide)
 
@@ -158,10 +158,10 @@ def _share(engine: EngineParams, limits: Limits, kind: Kind | None = None) -> Nu
         return 1.0
     profile = limits.of(engine)
     reached = profile.vector_efficiency.value if kind is None else profile.vector_efficiency_of(kind)
-    return _kept(engine, profile) * reached
+    return kept_share(engine, profile) * reached
 
 
-def _kept(engine: EngineParams, profile: Profile) -> Number:
+def kept_share(engine: EngineParams, profile: Profile) -> Number:
     """Share of the peak that its clock under load leaves, and the way that the runtime splits work over its units."""
     return engine.sustained * engine.even_split if profile.static_split else engine.sustained
 
@@ -179,7 +179,7 @@ def _mac_share(engine: EngineParams, rate: str, kind: Kind, limits: Limits) -> N
     if limits.ideal:
         return 1.0
     profile = limits.of(engine)
-    reached = _kept(engine, profile) * profile.efficiency_of(kind)
+    reached = kept_share(engine, profile) * profile.efficiency_of(kind)
     if kind in profile.on_vector or not limits.measured:
         return reached
     return np.minimum(reached, engine.achieved.get(engine.native(rate) or rate, 1.0))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.alone import copies_weights, fresh_pages, has_small, runs_alone, slowdown
+from simulator.cost.alone import copies_weights, fresh_pages, has_small, made_pages, runs_alone, slowdown
 from simulator.cost.boundary import boundary_home
 from simulator.cost.compute import by_class, by_engine, compute_s
 from simulator.cost.double_buffer import fewest_tiles
@@ -21,11 +21,11 @@ from simulator.cost.energy import arithmetic_j, movement_j, movement_total_j
 from simulator.cost.limits import Limits, works_by_blocks
 from simulator.cost.parts import Part, flows_of, rates_of
 from simulator.cost.pipeline import has_pipelines, set_up_share
-from simulator.cost.readings import readings, reads_again, with_readings
+from simulator.cost.readings import passes, readings, reads_again, reorders, with_passes, with_readings
 from simulator.cost.times import Times
 from simulator.cost.traffic import Flow, Moved, moved_bytes
 from simulator.cost.transfer import Crossings, link_s, switch_s
-from simulator.machine.figures import Number
+from simulator.machine.figures import Figure, Number
 from simulator.machine.params import EngineParams, Machine, engines_of
 from simulator.workload import Alike, WorkTable, total
 
@@ -149,19 +149,21 @@ def traffic_of(
     exposed = by_class(placement, work, lambda engine, _, kind: limits.of(engine).cache_exposed_of(kind))
     shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
 
-    by_blocks, again = works_by_blocks(limits, placement), reads_again(limits)
+    by_blocks, again, copied = works_by_blocks(limits, placement), reads_again(limits), reorders(limits)
 
     def flows(*, apart: bool) -> tuple[Flow, ...]:
         found = flows_of(parts, resident, apart=apart)
         if again:
             found = with_readings(found, readings(work, limits, placement))
+        if copied:
+            found = with_passes(found, passes(work, limits, placement))
         if not by_blocks:
             return found
         from simulator.cost.blocks import with_blocks_bytes
 
         return with_blocks_bytes(found, work, limits, placement)
 
-    moving = flows(apart=by_blocks or again)
+    moving = flows(apart=by_blocks or again or copied)
     return Traffic(moving, rates_of(parts, limits, bandwidth, streaming), shown, lambda: flows(apart=True))
 
 
@@ -205,26 +207,34 @@ def cost_table(
 
 def _overhead_s(work: WorkTable, machine: Machine, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
     """Launches of every kernel, each as long as the runtime takes on its engine: launch + fork · log2(units), where it is split;
-    and pages of copies of its weights. A network that stays laid out launches nothing.
+    and pages of copies of its weights. Units that copy the parts of a concatenation wait for each other after each. A network
+    that stays laid out launches nothing.
     """
 
     def seconds(engine: EngineParams) -> Number:
         return limits.of(engine).kernel_overhead.seconds(machine.clock_hz)
 
-    def forked(engine: EngineParams) -> Number:
-        fork = limits.of(engine).fork_overhead
-        return 0.0 if fork is None else fork.seconds(machine.clock_hz) * np.log2(engine.units)
+    def doubled(engine: EngineParams, figure: Figure | None) -> Number:
+        return 0.0 if figure is None else figure.seconds(machine.clock_hz) * np.log2(engine.units)
 
-    def faults(engine: EngineParams) -> Number:
-        fault, copies = limits.of(engine).page_fault, limits.of(engine).weight_copies
-        return 0.0 if fault is None else fault.seconds(machine.clock_hz) * (copies.value if copies else 1.0)
+    def fault(engine: EngineParams) -> Number:
+        found = limits.of(engine).page_fault
+        return 0.0 if found is None else found.seconds(machine.clock_hz)
 
-    forks = by_engine(placement, work, lambda engine, _: forked(engine))
+    def copies(engine: EngineParams) -> Number:
+        found = limits.of(engine).weight_copies
+        return found.value if found else 1.0
+
+    forks = by_engine(placement, work, lambda engine, _: doubled(engine, limits.of(engine).fork_overhead))
+    if work.joined is not None and any(profile.loop_overhead for profile in limits.profiles.values()):
+        loops = by_engine(placement, work, lambda engine, _: doubled(engine, limits.of(engine).loop_overhead))
+        forks = forks + loops * work.joined / np.maximum(work.launches, 1.0)
     if has_small(limits):
         forks = np.where(runs_alone(work, limits, placement), 0.0, forks)
     found = work.launches * (by_engine(placement, work, lambda engine, _: seconds(engine)) + forks)
     if copies_weights(limits):
-        found = found + fresh_pages(work) * by_engine(placement, work, lambda engine, _: faults(engine))
+        pages = fresh_pages(work) * by_engine(placement, work, lambda engine, _: copies(engine)) + made_pages(work)
+        found = found + pages * by_engine(placement, work, lambda engine, _: fault(engine))
     return np.asarray(found * _set_up(work, machine, limits, placement))
 
 

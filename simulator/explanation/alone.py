@@ -12,12 +12,12 @@ def is_alone(scene: Scene) -> bool:
 
 
 def slower_alone(scene: Scene) -> Expression | None:
-    """How much longer one unit takes than all: their number, of the mean of them; None where all share the work."""
+    """How much longer one unit takes than all: their number, times what they keep of its speed; None where all share the work."""
     if not is_alone(scene):
         return None
     spec, engine = scene.engine_spec, scene.engine
     assert spec.units is not None
     units: Expression = scene.book.of_machine("units", f"engines.{spec.id}.units", spec.units)
-    if scene.profile.static_split and spec.even_split is not None:
-        units = units * scene.book.of_machine("even split", f"engines.{spec.id}.even_split", spec.even_split)
+    for share in scene.book.sustained(spec):
+        units = units * share
     return largest(units, constant(1.0)) if float(one_for_all(engine, scene.setting.limits)) == 1.0 else units

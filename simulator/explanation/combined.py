@@ -1,10 +1,11 @@
 """How compute, memory, launches and transfers of a kernel become its time, and its energy."""
 
 import math
+from typing import Literal
 
 import numpy as np
 
-from simulator.cost.alone import fresh_pages
+from simulator.cost.alone import fresh_pages, made_pages
 from simulator.cost.transfer import switch_s
 from simulator.explanation.alone import is_alone
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
@@ -29,37 +30,43 @@ def launch_section(scene: Scene) -> Section:
         figure = scene.profile.kernel_overhead
         quantity = book.of_profile("launch", scene.engine, "kernel_overhead", figure)
         each = book.seconds("launch", quantity, figure, _clock(scene))
-        fork, faults = _fork(scene), _faults(scene)
+        fork, faults = _doubled(scene, "fork"), _faults(scene)
         launched = Quantity("launches", scene.own(scene.work.launches)) * (each if fork is None else each + fork)
         notes = [] if fork is None else ["doublings: log2 of the units, which start one another"]
-        notes += [] if faults is None else ["pages: of a copy of the weights"]
+        notes += [] if faults is None else ["pages: of a copy of the weights, or of weights that are computed"]
+        joined = 0.0 if scene.work.joined is None else scene.own(scene.work.joined)
+        loop = _doubled(scene, "loop") if joined else None
+        launched = launched if loop is None else launched + Quantity("parts", joined) * loop
+        notes += [] if loop is None else ["parts: of concatenations, after each of which the units wait for one another"]
         value = launched if faults is None else launched + faults
         found.append(term("overhead_s", "overhead", "s", value, overhead, "; ".join(notes)))
     return Section("launch", "Launch and transfer", (*found, *_transfers(scene)))
 
 
-def _fork(scene: Scene) -> Expression | None:
-    """What starting the other units takes; nothing where there is one, or one runs the kernel."""
-    book, figure = scene.book, scene.profile.fork_overhead
+def _doubled(scene: Scene, what: Literal["fork", "loop"]) -> Expression | None:
+    """What starting the other units (fork) or waiting for them (loop) takes; None where there is one, or one runs the kernel."""
+    book, figure = scene.book, scene.profile.fork_overhead if what == "fork" else scene.profile.loop_overhead
     units = float(scene.engine.units)
     if figure is None or units == 1.0 or is_alone(scene):
         return None
     spec = scene.engine_spec
     assert spec.units is not None
     cores = book.of_machine("units", f"engines.{spec.id}.units", spec.units)
-    each = book.seconds("fork", book.of_profile("fork", scene.engine, "fork_overhead", figure), figure, _clock(scene))
+    each = book.seconds(what, book.of_profile(what, scene.engine, f"{what}_overhead", figure), figure, _clock(scene))
     return each * Quantity("doublings", math.log2(units), "", cores.figures)
 
 
 def _faults(scene: Scene) -> Expression | None:
-    """What the pages of copies of the weights take; nothing where there are none."""
+    """What the pages of copies of the weights take, or of weights that are computed; nothing where there are none."""
     book, figure, copies = scene.book, scene.profile.page_fault, scene.profile.weight_copies
-    pages = scene.own(fresh_pages(scene.work))
-    if figure is None or not pages:
+    copied, made = scene.own(fresh_pages(scene.work)), scene.own(made_pages(scene.work))
+    if figure is None or not (copied or made):
         return None
     each = book.seconds("page fault", book.of_profile("page fault", scene.engine, "page_fault", figure), figure, _clock(scene))
-    own: Expression = Quantity("pages", pages) * each
-    return own if copies is None else own * book.of_profile("copies", scene.engine, "weight_copies", copies)
+    pages: Expression = Quantity("pages", made or copied)
+    if copied and copies is not None:
+        pages = pages * book.of_profile("copies", scene.engine, "weight_copies", copies)
+    return pages * each
 
 
 def _clock(scene: Scene) -> float | None:

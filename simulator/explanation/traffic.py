@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from simulator.cost.boundary import boundary_home
 from simulator.cost.missed import held_share
 from simulator.cost.parts import Part
-from simulator.cost.readings import matrix_share, readings, reads_again
+from simulator.cost.readings import matrix_share, passes, readings, reads_again, reorders
 from simulator.cost.times import Times
 from simulator.cost.traffic import Flow, path, placed_shares
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, sum_of
@@ -61,7 +61,7 @@ def operands_of(scene: Scene) -> tuple[Operand, ...]:
         missed = outside = 1.0
         placed = _placed(scene, touch.role)
         for level in path(part_of(scene).machine, weights=touch.role == "weights"):
-            crossing[level.id] = touch.bytes * missed * outside * _readings(scene, touch.role, level)
+            crossing[level.id] = touch.bytes * missed * outside * _readings(scene, touch.role, level) * _passes(scene, touch.role)
             if level.id in placed:
                 outside -= 0.0 if _is_boundary(scene, touch) else placed[level.id]
             else:
@@ -163,6 +163,10 @@ def _role_terms(scene: Scene, role: str, own: Sequence[Touch], level: MemoryPara
     together = together if outside is None else together * outside
     if _readings(scene, role, level) > 1.0:
         before, together = [*before, _readings_term(scene)], together * Quantity("readings", _readings(scene, role, level))
+    if _passes(scene, role) > 1.0:
+        figure = scene.profile.weight_reorders
+        assert figure is not None
+        together = together * (constant(1.0) + scene.book.of_profile("reorders", scene.engine, "weight_reorders", figure))
     name = f"{role} over {level.id}"
     return [*before, term(f"bytes.{level.id}.{role}", name, "B", together, crossing)]
 
@@ -173,6 +177,14 @@ def _readings(scene: Scene, role: str, level: MemoryParams) -> float:
         return 1.0
     next_to_core = path(part_of(scene).machine, weights=True)[0]
     return scene.own(readings(scene.work, scene.setting.limits, scene.setting.placement)) if level is next_to_core else 1.0
+
+
+def _passes(scene: Scene, role: str) -> float:
+    """How often the kernel's weights cross a level, with the copies that are made of them; 1 for all else."""
+    limits = scene.setting.limits
+    if role != "weights" or not reorders(limits):
+        return 1.0
+    return scene.own(passes(scene.work, limits, scene.setting.placement))
 
 
 def _readings_term(scene: Scene) -> Term:

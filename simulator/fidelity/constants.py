@@ -38,6 +38,7 @@ RANGES: Final[Mapping[str, Range]] = {
     "kernel_overhead": Range(1e-8, 1e-3, math.log(2)),
     "inference_overhead": Range(1e-8, 1e-1, math.log(3)),
     "fork_overhead": Range(1e-8, 1e-4, math.log(2)),
+    "loop_overhead": Range(1e-8, 1e-4, math.log(2)),
     "page_fault": Range(1e-8, 1e-5, math.log(2)),
     "instructions": Range(0.05, 200.0, math.log(1.3)),
     "output_instructions": Range(0.05, 500.0, math.log(2)),
@@ -51,6 +52,7 @@ CYCLES: Final[Mapping[str, Range]] = {
     "kernel_overhead": Range(1.0, 1e7, math.log(2)),
     "inference_overhead": Range(1.0, 1e9, math.log(3)),
     "fork_overhead": Range(1.0, 1e5, math.log(2)),
+    "loop_overhead": Range(1.0, 1e5, math.log(2)),
     "page_fault": Range(1.0, 1e5, math.log(2)),
 }
 _COUNTS: Final = frozenset(

@@ -7,7 +7,7 @@ from simulator.machine.params import Machine, machine_of, require_rate
 from simulator.machine.runtime import RuntimeSpec
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
-from simulator.preparation import prepared_for, supported_by
+from simulator.preparation import prepared_for
 from simulator.result.prediction import Prepared
 from simulator.transform.precision import precision_of
 
@@ -69,6 +69,6 @@ def sample_of(measured: Measurement, model: Model, hardware: HardwareSpec, runti
     if measured.precision is not None:
         precision_of(measured.precision)
     machine = machine_of(hardware)
-    prepared = prepared_for(model, runtime, measured.precision, supported_by(hardware, limits_of(runtime, machine).profiles))
+    prepared = prepared_for(model, runtime, measured.precision, hardware, limits_of(runtime, machine).profiles)
     require_rate(machine, prepared.work.mac_rates, measured.precision)
     return Sample(measured, prepared, machine)

@@ -9,7 +9,10 @@ from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Patter
 from simulator.ops.work import Kind
 
 Fallback = Literal["per_op", "first_unsupported"]
-Added = Literal["batch_norm", "bias", "linear_bias", "pad", "pool_indices", "weight_norm", "casts", "copies", "interface_casts"]
+Added = Literal[
+    "batch_norm", "bias", "linear_bias", "pad", "pool_indices", "weight_norm", "weight_norm_first", "casts", "copies",
+    "interface_casts",
+]  # fmt: skip
 Layout = Literal["channels_first", "channels_last"]
 
 
@@ -86,7 +89,10 @@ class Profile(Instructions):
     kernel_overhead: f.Seconds
     dispatch: f.Seconds | None = None  # of the host for each kernel, while the device works on those before; default: not counted
     fork_overhead: f.Seconds | None = None  # of starting the other units for a kernel, for every doubling of them
+    loop_overhead: f.Seconds | None = None  # of each part that a concatenation copies, for every doubling; default: not counted
     parallel_elements: f.Count | None = None  # least for each unit where loops are split over the units; default: all are
+    weight_reorders: f.Count | None = None  # of a convolution's weights in every run, each as many bytes again; default: none
+    reorder_above: f.Count | None = None  # elements of the image, which smaller ones do without; default: none do
     weight_copies: f.Count | None = None  # that a convolution with a window makes of its weights in each run; default: 1
     page_fault: f.Seconds | None = None  # of the first write to each page of such a copy above 32 MiB; default: not counted
     inference_overhead: f.Seconds
@@ -197,7 +203,8 @@ class RuntimeSpec(Strict):
 
     `adds` names operators that it runs beside those of the file (simulator/transform): batch norms that the exporter
     folded, biases, padding of one end (added.py), casts of mixed precision (autocast.py) or of inputs and outputs (interface.py),
-    copies into another order of dimensions (layout.py); `layout` says how images lie then.
+    copies into another order of dimensions (layout.py); `layout` says how images lie then. `except_on` names, by the kind of a
+    machine's first engine, those of `fusion` and `adds` that do not hold there.
 
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
     peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.
@@ -215,6 +222,7 @@ class RuntimeSpec(Strict):
     classes: tuple[HardwareClass, ...] = ()  # hardware classes it runs on; empty: all
     fusion: tuple[str, ...] = ()
     adds: tuple[Added, ...] = ()
+    except_on: dict[EngineKind, tuple[str, ...]] = {}
     layout: Layout = "channels_first"
     measured_limits: bool = True
     geometry: bool = True
@@ -227,11 +235,17 @@ class RuntimeSpec(Strict):
     sources: dict[str, str] = {}
 
     @model_validator(mode="after")
-    def _sources_exist(self) -> Self:
+    def _names_exist(self) -> Self:
         missing = [
             f"{path}: source '{figure.source}' is not under 'sources'"
             for path, figure in self.figures()
             if figure.source is not None and figure.source not in self.sources
+        ]
+        missing += [
+            f"except_on.{kind}: '{name}' is neither in 'fusion' nor in 'adds'"
+            for kind, names in self.except_on.items()
+            for name in names
+            if name not in self.fusion and name not in self.adds
         ]
         if self.residuals is not None and self.residuals.source not in self.sources:
             missing.append(f"residuals: source '{self.residuals.source}' is not under 'sources'")
@@ -242,6 +256,13 @@ class RuntimeSpec(Strict):
     def unsourced(self) -> list[str]:
         """Paths of the figures that do not say where they come from."""
         return [path for path, figure in self.figures() if not figure.is_sourced]
+
+    def rules_on(self, engine_kind: str) -> tuple[tuple[str, ...], tuple[Added, ...]]:
+        """Fusion rules, and what it adds, on a machine whose first engine is of this kind."""
+        out = next((names for kind, names in self.except_on.items() if kind == engine_kind), ())
+        if not out:
+            return self.fusion, self.adds
+        return tuple(n for n in self.fusion if n not in out), tuple(n for n in self.adds if n not in out)
 
     def profile(self, engine_kind: str) -> Profile | None:
         """The profile for an engine kind; None where the runtime does not run on it."""

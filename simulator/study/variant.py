@@ -14,7 +14,7 @@ from simulator.estimator import Totals, known_policy, outermost_bytes, totals
 from simulator.fidelity.constants import in_columns
 from simulator.machine.changed import with_columns
 from simulator.machine.params import machine_of, require_rate
-from simulator.preparation import prepared_for, supported_by
+from simulator.preparation import prepared_for
 from simulator.result.estimate import Estimate
 from simulator.result.prediction import Prepared
 from simulator.result.quantities import power_w
@@ -107,7 +107,7 @@ def variant_of(case: Case) -> Variant:
         PrecisionError, UsageError: the machine has no rate for the element type, or the runtime does not run on it.
     """
     machine = machine_of(case.hardware)
-    supported = supported_by(case.hardware, limits_of(case.runtime, machine).profiles)
-    prepared = prepared_for(case.model, case.runtime, case.precision, supported)
+    usable = limits_of(case.runtime, machine).profiles
+    prepared = prepared_for(case.model, case.runtime, case.precision, case.hardware, usable)
     require_rate(machine, prepared.work.mac_rates, case.precision)
     return Variant(case, prepared)

@@ -17,6 +17,7 @@ Tensors = Mapping[str, TensorSpec]
 Rewrite = Callable[[Graph, Op], "tuple[tuple[Op, ...], Tensors] | None"]
 ADDITIONS: Final[dict[str, Rewrite]] = {}
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
+_RUN_FIRST = frozenset({"weight_norm_first"})
 _RENAMED = "onnx::Conv"  # what PyTorch's exporter calls weights that it computes: those of a folded batch norm
 
 
@@ -34,18 +35,22 @@ def with_added(graph: Graph, names: Collection[str]) -> Graph:
     """The graph with the operators that a runtime adds, of those that `ADDITIONS` knows."""
     for name, rewrite in ADDITIONS.items():
         if name in names:
-            graph = _rewritten(graph, rewrite)
+            graph = _rewritten(graph, rewrite, first=name in _RUN_FIRST)
     return graph
 
 
-def _rewritten(graph: Graph, rewrite: Rewrite) -> Graph:
+def _rewritten(graph: Graph, rewrite: Rewrite, *, first: bool) -> Graph:
+    """The graph with what takes the place of its operators; what is added before one of them runs there, or `first` of all."""
+    ahead: list[Op] = []
     ops: list[Op] = []
     tensors = dict(graph.tensors)
     for op in graph.ops:
         found = None if op.constant else rewrite(graph, op)
-        ops += (op,) if found is None else found[0]
+        *before, own = (op,) if found is None else found[0]
+        (ahead if first else ops).extend(before)
+        ops.append(own)
         tensors.update({} if found is None else found[1])
-    return replace(graph, ops=tuple(ops), tensors=tensors)
+    return replace(graph, ops=(*ahead, *ops), tensors=tensors)
 
 
 @addition("batch_norm")
@@ -135,6 +140,12 @@ def weight_norm(graph: Graph, op: Op) -> tuple[tuple[Op, ...], Tensors] | None:
     )  # fmt: skip
     reader = replace(op, inputs=(op.inputs[0], normed.name, *op.inputs[2:]))
     return (first, reader), {gains.name: gains, normed.name: normed}
+
+
+@addition("weight_norm_first")
+def weight_norm_first(graph: Graph, op: Op) -> tuple[tuple[Op, ...], Tensors] | None:
+    """The same, all of them before anything else runs: TorchInductor's C++ code for CPUs has them in its first functions."""
+    return weight_norm(graph, op)
 
 
 def _is_computed(graph: Graph, weight: str) -> bool:

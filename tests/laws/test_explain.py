@@ -132,6 +132,8 @@ def shaped(draw: st.DrawFn) -> tuple[HardwareSpec, RuntimeSpec]:
     profile["fork_overhead"] = draw(st.sampled_from(["0 s", "70 cycles", "3 us"]))
     if draw(st.booleans()):
         profile |= {"parallel_elements": draw(counts), "weight_copies": 2, "page_fault": "1 us"}
+    if draw(st.booleans()):
+        profile |= {"loop_overhead": "500 ns", "weight_reorders": 2, "reorder_above": draw(counts)}
     return HardwareSpec.model_validate(machine), RuntimeSpec.model_validate(software)
 
 

@@ -15,13 +15,17 @@ LAUNCH_S, FORK_S, FAULT_S = 2e-6, 3e-6, 1e-6
 FORKS = {"kernel_overhead": "2 us", "fork_overhead": "3 us"}
 
 
-def run(nodes: list[onnx.NodeProto], weights: list[Any], shape: tuple[int, ...], units: int = UNITS, **profile: Any) -> Estimate:
+def run(
+    nodes: list[onnx.NodeProto], weights: list[Any], shape: tuple[int, ...], units: int = UNITS, *,
+    clocks: dict[str, str] | None = None, adds: tuple[str, ...] = (), **profile: Any,
+) -> Estimate:  # fmt: skip
     engine = {
-        "id": "cores", "kind": "simd", "units": units, "even_split": 0.6,
+        "id": "cores", "kind": "simd", "units": units, "even_split": 0.6, **(clocks or {}),
         "peak": {"fp32": "1 TFLOP/s"}, "vector": {"fp32": "1 GOP/s"},
     }  # fmt: skip
     spec = hardware(bandwidth="1e6 TB/s", engines=[engine])
-    return estimate(loaded(model(nodes, [value("x", *shape)], ["y"], weights)), spec, runtime(**FORKS, **profile))
+    software = runtime(**FORKS, **profile).model_copy(update={"adds": adds})
+    return estimate(loaded(model(nodes, [value("x", *shape)], ["y"], weights)), spec, software)
 
 
 def relu(elements: int, **profile: Any) -> Estimate:
@@ -40,6 +44,37 @@ def test_one_of_units_that_are_not_alike_is_as_fast_as_their_mean() -> None:
     few, all_of_them = relu(40, parallel_elements=LEAST, static_split=True), relu(40, static_split=True)
     assert float(few.cost.compute_s[0]) == pytest.approx(float(all_of_them.cost.compute_s[0]) * UNITS * 0.6)
     assert float(few.cost.compute_s[0]) == pytest.approx(float(relu(40, parallel_elements=LEAST).cost.compute_s[0]))
+
+
+def test_one_alone_runs_at_the_highest_clock() -> None:
+    """Four units that keep half of it take half as long as one that keeps all; at a fifth of it they are no faster than one."""
+    for kept, slower in (("2 GHz", UNITS / 2), ("800 MHz", 1)):
+        clocks = {"clock": "4 GHz", "sustained_clock": kept}
+        few, all_of_them = (relu(40, clocks=clocks, **least) for least in ({"parallel_elements": LEAST}, {}))
+        assert float(few.cost.compute_s[0]) == pytest.approx(float(all_of_them.cost.compute_s[0]) * slower)
+
+
+@pytest.mark.parametrize(("elements", "loops"), [(LEAST * UNITS, 3), (LEAST, 0)])
+def test_units_wait_for_each_other_after_every_part_of_a_concatenation(elements: int, loops: int) -> None:
+    found = run([node("Concat", "x x x", "y", axis=1)], [], (1, elements // 3 + 1), parallel_elements=LEAST, loop_overhead="1 us")
+    assert float(found.cost.overhead_s[0]) == pytest.approx(LAUNCH_S + (2 * FORK_S + loops * 2e-6 if loops else 0.0))
+    bare = run([node("Concat", "x x x", "y", axis=1)], [], (1, elements // 3 + 1), parallel_elements=LEAST)
+    assert float(bare.cost.overhead_s[0]) == pytest.approx(LAUNCH_S + (2 * FORK_S if loops else 0.0))
+
+
+@pytest.mark.parametrize(("side", "pages"), [(8, 9 * 64 * 64 // 1024), (64, 0)])
+def test_computed_weights_are_new_pages_where_they_are_more_than_twice_the_largest_buffer(side: int, pages: int) -> None:
+    """Three weights of 147 kB together are more than two images of 16 kB or weights, not more than two images of 1 MB."""
+    names = "abc"
+    made = [node("Mul", f"w{n} gain", f"s{n}") for n in names]
+    ends = ("x", "u", "v", "y")
+    convs = [node("Conv", f"{ends[i]} s{n}", ends[i + 1], pads=[1, 1, 1, 1], name=f"conv_{n}") for i, n in enumerate(names)]
+    weights = [*(weight(f"w{n}", 64, 64, 3, 3) for n in names), weight("gain", 64, 1, 1, 1)]
+    faults, bare = (
+        run([*made, *convs], weights, (1, 64, side, side), adds=("weight_norm",), weight_copies=2, **fault).cost.overhead_s
+        for fault in ({"page_fault": "1 us"}, {})
+    )
+    assert sorted((faults - bare).tolist()) == pytest.approx([0.0] * 3 + [pages * FAULT_S] * 3)
 
 
 def test_where_there_is_one_unit_or_no_figure_nothing_changes() -> None:

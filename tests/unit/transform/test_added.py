@@ -117,6 +117,22 @@ def test_a_max_pool_writes_the_places_too() -> None:
     assert not any(op.added for op in found.graph.ops)
 
 
+def test_standardised_weights_may_all_be_made_first() -> None:
+    made = [node("Mul", f"w{n} gain", f"s{n}") for n in "ab"]
+    convs = [
+        node("Conv", "x sa", "c", name="first"),
+        node("Relu", "c", "r", name="relu"),
+        node("Conv", "r sb", "y", name="second"),
+    ]
+    weights = [weight("wa", 8, 8, 1, 1), weight("wb", 8, 8, 1, 1), weight("gain", 8, 1, 1, 1)]
+    graph = resolved(model([*made, *convs], [value("x", 1, 8, 4, 4)], ["y"], weights))
+    there, ahead = (prepare(Model(graph), None, (), (), (name,)) for name in ("weight_norm", "weight_norm_first"))
+    assert there.work.names == ("first/weight_norm", "first", "relu", "second/weight_norm", "second")
+    assert ahead.work.names == ("first/weight_norm", "second/weight_norm", "first", "relu", "second")
+    assert sorted(ahead.work.total_bytes) == sorted(there.work.total_bytes)
+    assert ahead.occupancy.peak_bytes >= there.occupancy.peak_bytes
+
+
 @pytest.mark.parametrize(("gain", "added"), [("gain", 1), (None, 0)])
 def test_standardised_weights_are_standardised_in_every_run(gain: str | None, added: int) -> None:
     """A weight that the file computes from several tensors; one that stands there as it is stays as it is."""
