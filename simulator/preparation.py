@@ -33,19 +33,22 @@ def prepare(
     in_place: InPlace = InPlace(),  # noqa: B008  frozen
     *,
     once: bool = False,
+    counted: tuple[str, ...] = (),
 ) -> Prepared:
     """Kernels and work of a model; kept, since the same model is often held against several machines.
 
     `supported` is what those engines run that do not run everything, `adds` what the runtime runs beside the file, `layout`
-    how its images lie, `in_place` what is written over its input; `once` counts what kernels compute again at home only.
+    how its images lie, `in_place` what is written over its input; `once` counts what kernels compute again at home only,
+    `counted` are types of operators whose elements are counted.
     """
     graph = _in_precision(with_added(model.graph, adds), precision, fusion, casts="casts" in adds)
     graph = _with_copies(graph, fusion, layout) if "copies" in adds else graph
+    graph = _with_reorders(graph) if "blocks" in adds else graph
     refused = op_refusals(graph, supported)
     kernels, works = partition(graph, fusion, refused)
     kernels = tuple(replace(k, recomputed=()) for k in kernels) if once else kernels
     live = occupancy_in_place(graph, kernels, in_place)
-    work = work_table(graph, kernels, works, footprint(graph, kernels, live.peak_bytes))
+    work = work_table(graph, kernels, works, footprint(graph, kernels, live.peak_bytes), counted)
     if precision:
         work = _with_math(work, graph, kernels, precision)
     if supported:
@@ -71,6 +74,13 @@ def _with_copies(graph: Graph, fusion: tuple[str, ...], layout: str) -> Graph:
     return with_copies(graph, kinds, {i: idiom.kind for i, idiom in idioms.items()}, channels_last=layout == "channels_last")
 
 
+def _with_reorders(graph: Graph) -> Graph:
+    """The graph with the reorders into blocks of channels and back."""
+    from simulator.transform.blocks import with_reorders
+
+    return with_reorders(graph, [kind_of(op, work_of(graph, op)) for op in graph.ops])
+
+
 def _functions(fusion: tuple[str, ...]) -> list[str]:
     """Idioms that are one function of a framework with these fusion rules."""
     own = {"normalization", "activation_function", *fusion, *(("attention_of_any_rank",) if "attention" in fusion else ())}
@@ -90,7 +100,8 @@ def prepared_for(
     model: Model, runtime: RuntimeSpec, precision: str | None = None, supported: Supported = (), *, once: bool = False
 ) -> Prepared:
     """Kernels and work of a model as a runtime has them; `once`: see `prepare`."""
-    return prepare(model, precision, runtime.fusion, supported, runtime.adds, runtime.layout, runtime.in_place, once=once)
+    how = (runtime.fusion, supported, runtime.adds, runtime.layout, runtime.in_place)
+    return prepare(model, precision, *how, once=once, counted=runtime.counted)
 
 
 def _with_math(work: WorkTable, graph: Graph, kernels: Sequence[Kernel], precision: str) -> WorkTable:
