@@ -33,20 +33,23 @@ def prepare(
     in_place: InPlace = InPlace(),  # noqa: B008  frozen
     *,
     once: bool = False,
+    counted: tuple[str, ...] = (),
 ) -> Prepared:
     """Kernels and work of a model; kept, since the same model is often held against several machines.
 
     `supported` is what those engines run that do not run everything, `adds` what the runtime runs beside the file, `layout`
-    how its images lie, `in_place` what is written over its input; `once` counts what kernels compute again at home only.
+    how its images lie, `in_place` what is written over its input; `once` counts what kernels compute again at home only,
+    `counted` are types of operators whose elements are counted.
     """
     graph = _in_precision(with_added(model.graph, adds), precision, fusion, casts="casts" in adds)
     graph = _with_copies(graph, fusion, layout) if "copies" in adds else graph
     graph = _with_interface_casts(graph, model.graph) if "interface_casts" in adds else graph
+    graph = _with_reorders(graph) if "blocks" in adds else graph
     refused = op_refusals(graph, supported)
     kernels, works = partition(graph, fusion, refused)
     kernels = tuple(replace(k, recomputed=()) for k in kernels) if once else kernels
     live = occupancy_in_place(graph, kernels, in_place)
-    work = work_table(graph, kernels, works, footprint(graph, kernels, live.peak_bytes))
+    work = work_table(graph, kernels, works, footprint(graph, kernels, live.peak_bytes), counted)
     if precision:
         work = _with_math(work, graph, kernels, precision)
     if supported:
@@ -79,6 +82,13 @@ def _with_interface_casts(graph: Graph, file: Graph) -> Graph:
     return with_interface_casts(graph, file)
 
 
+def _with_reorders(graph: Graph) -> Graph:
+    """The graph with the reorders into blocks of channels and back."""
+    from simulator.transform.blocks import with_reorders
+
+    return with_reorders(graph, [kind_of(op, work_of(graph, op)) for op in graph.ops])
+
+
 def _functions(fusion: tuple[str, ...]) -> list[str]:
     """Idioms that are one function of a framework with these fusion rules."""
     own = {"normalization", "activation_function", *fusion, *(("attention_of_any_rank",) if "attention" in fusion else ())}
@@ -108,7 +118,8 @@ def prepared_for(
     """
     supported = () if hardware is None else supported_by(hardware, usable)
     fusion, adds = runtime.rules_on("" if hardware is None else hardware.engines[0].kind)
-    return prepare(model, precision, fusion, supported, adds, runtime.layout, runtime.in_place, once=once)
+    how = (fusion, supported, adds, runtime.layout, runtime.in_place)
+    return prepare(model, precision, *how, once=once, counted=runtime.counted)
 
 
 def _with_math(work: WorkTable, graph: Graph, kernels: Sequence[Kernel], precision: str) -> WorkTable:

@@ -1,8 +1,10 @@
 """Kernels as a table of numbers: what an estimate multiplies with a machine. It knows no hardware."""
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -11,9 +13,10 @@ from numpy.typing import NDArray
 from simulator.errors import ModelError
 from simulator.graph.graph import Graph
 from simulator.graph.packing import Zeros
-from simulator.graph.types import Role
+from simulator.graph.types import Op, Role
 from simulator.kernels.support import Refusals
 from simulator.kernels.types import Kernel
+from simulator.ops.registry import NCHWC
 from simulator.ops.work import CONVOLUTIONS, Kind, Work
 from simulator.reuse import Operands, operands
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 Column = NDArray[np.float64]
 Key = TypeVar("Key", bound=Hashable)
+_PIECE_BYTES = 1024  # shorter ones are moved element by element, or by calls that cost as much as the copy
+_SKIP_NORM = "SkipLayerNormalization"  # as a kernel of an addition and the norm that reads it
 _EXACT = 2.0**53  # above it float64 no longer counts in ones
 
 
@@ -59,6 +64,10 @@ class WorkTable:
     it, and why; empty where there is no such engine. `counts` says how many kernels a row stands for (None: one).
     `sparse_macs` are those of `macs` whose weights have two zeros in four (None: no weight of the network has), `joined` the
     tensors that concatenations in the kernel join (None: there are none).
+    `pieces` is 1 for copies that bring pieces of tensors to other places, 2 for transpositions of short ones, 0 for others (None:
+    there are none).
+    `counted_elements` is (n_kernels, n_types): elements that the operators of each type in `counted` work on, of those for which
+    a runtime has figures of their own.
     """
 
     names: tuple[str, ...]
@@ -83,6 +92,9 @@ class WorkTable:
     counts: Column | None = None
     sparse_macs: Column | None = None
     joined: Column | None = None
+    pieces: Column | None = None
+    counted: tuple[str, ...] = ()
+    counted_elements: Column | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -207,8 +219,10 @@ def _caches(graph: Graph, names: Iterable[str]) -> set[str]:
     return {name for name in names if graph.tensors[name].role is Role.STATE}
 
 
-def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], touched: Footprint) -> WorkTable:
-    """The table of a partitioned graph.
+def work_table(
+    graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], touched: Footprint, counted: tuple[str, ...] = ()
+) -> WorkTable:
+    """The table of a partitioned graph, with the elements of the operators of the types `counted`.
 
     Raises:
         ModelError: a count above 2^53, which float64 cannot hold exactly.
@@ -239,6 +253,9 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], t
         images=lambda: _images(graph, kernels, works),
         sparse_macs=_sparse_macs(graph, kernels, works),
         joined=_joined(graph, kernels),
+        pieces=_pieces(graph, kernels),
+        counted=counted,
+        counted_elements=_counted_elements(graph, kernels, counted) if counted else None,
     )
 
 
@@ -255,6 +272,48 @@ def _sparse_macs(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work])
         return None
     counts = [[works[i].macs * graph.ops[i].repeat for i in k.ops if not found.isdisjoint(graph.ops[i].inputs)] for k in kernels]
     return np.array([sum(row) for row in counts], np.float64)
+
+
+def _pieces(graph: Graph, kernels: Sequence[Kernel]) -> Column | None:
+    """1 for copies of pieces, 2 for transpositions of pieces shorter than `_PIECE_BYTES`, 0 for other kernels, among them those
+    that only reorder channels within registers (NCHWc); None where there are none.
+    """
+    mains = [graph.ops[k.main] if k.kind is Kind.COPY else None for k in kernels]
+    found = [
+        0.0 if op is None or op.domain == NCHWC else 1.0 + (_piece_bytes(graph, op) < _PIECE_BYTES) for op in mains
+    ]  # fmt: skip
+    return np.array(found, np.float64) if any(found) else None
+
+
+def _counted_elements(graph: Graph, kernels: Sequence[Kernel], counted: tuple[str, ...]) -> Column:
+    """Elements that the operators of each type make, or read where these are more: (n_kernels, n_types)."""
+    result = np.zeros((len(kernels), len(counted)))
+    for row, kernel in enumerate(kernels):
+        types = [graph.ops[i].op_type for i in kernel.ops]
+        if not {*types, _SKIP_NORM}.isdisjoint(counted):
+            for index, op_type in zip(kernel.ops, types, strict=True):
+                if op_type in counted:
+                    result[row, counted.index(op_type)] += _elements(graph, graph.ops[index])
+            if _SKIP_NORM in counted and kernel.kind is Kind.NORM and types[0] == "Add":
+                result[row, counted.index(_SKIP_NORM)] += _elements(graph, graph.ops[kernel.ops[0]])
+    return result
+
+
+def _elements(graph: Graph, op: Op) -> float:
+    """Elements of its first result or its first input, whichever has more, in all rounds."""
+    names = (op.outputs[0], *op.inputs[:1])
+    return float(max(graph.tensors[name].elements for name in names if name) * op.repeat)
+
+
+def _piece_bytes(graph: Graph, op: Op) -> float:
+    """Bytes that stay beside each other in a transposition: those of the last dimensions that keep their places."""
+    order, shape = op.attrs.get("perm"), graph.tensors[op.inputs[0]].shape if op.inputs and op.inputs[0] else None
+    if op.op_type != "Transpose" or shape is None:
+        return math.inf
+    order = order if isinstance(order, tuple) else tuple(reversed(range(len(shape))))
+    places = [int(place) for place in order if shape[int(place)] != 1]
+    kept = takewhile(lambda pair: pair[0] == pair[1], zip(reversed(places), sorted(places, reverse=True), strict=True))
+    return graph.tensors[op.inputs[0]].dtype.bits / 8 * math.prod(shape[place] for place, _ in kept)
 
 
 def _images(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -> "FeatureMaps":

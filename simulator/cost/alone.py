@@ -4,6 +4,8 @@ What runs beside a library's matrix products, loops over elements that a compile
 split over the units only where each of them gets enough elements.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ from simulator.cost.compute import by_engine, kept_share
 from simulator.cost.geometry import operand_bytes
 from simulator.cost.limits import Limits
 from simulator.machine.figures import Number
-from simulator.machine.params import EngineParams
+from simulator.machine.params import EngineParams, Machine
 from simulator.ops.work import MAC_KINDS, Kind
 from simulator.workload import WorkTable
 
@@ -42,12 +44,49 @@ def runs_alone(work: WorkTable, limits: Limits, placement: tuple[EngineParams, .
         return 0.0 if figure is None else np.where(np.greater(engine.units, 1.0), figure.value * np.asarray(engine.units), 0.0)
 
     loops = np.array([kind not in MAC_KINDS for kind in work.kinds], np.bool_)
-    return np.asarray(loops & (loop_elements(work) < by_engine(placement, work, lambda engine, _: least(engine))))
+    small = loops & (loop_elements(work) < by_engine(placement, work, lambda engine, _: least(engine)))
+    return np.asarray(small | copies_alone(work, limits, placement))
 
 
 def has_small(limits: Limits) -> bool:
-    """Whether the runtime leaves small kernels to one unit."""
-    return not limits.ideal and any(profile.parallel_elements for profile in limits.profiles.values())
+    """Whether the runtime leaves some kernels to one unit."""
+    return not limits.ideal and any(p.parallel_elements or p.serial_copies for p in limits.profiles.values())
+
+
+def copies_alone(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> NDArray[np.bool_]:
+    """Whether each kernel brings pieces of a tensor to other places by the calls of one thread. Shape (..., n_kernels).
+
+    Source: ONNX Runtime, providers/cpu/tensor: concat.cc, split.cc, slice.cc, transpose.cc copy piece by piece in a loop of
+    their own; with two threads these operators take as long as with one.
+    """
+    if limits.ideal or work.pieces is None:
+        return np.zeros(len(work), np.bool_)
+    serial = by_engine(placement, work, lambda engine, _: float(limits.of(engine).serial_copies))
+    return np.asarray((work.pieces > 0.0) & (np.asarray(serial) > 0.0))
+
+
+def alone_rates(
+    rates: Mapping[str, tuple[Number, Number]], machine: Machine, part: Number
+) -> dict[str, tuple[Number, Number]]:  # fmt: skip
+    """B/s read and written where kernels get a `part` of the units: as much of the caches, and of the memories behind them at
+    most what these then pass on. `part` is a column (..., n_kernels), 1 where all units work.
+    """
+    result = dict(rates)
+    passed: tuple[Number, Number] | None = None
+    for memory in machine.memories:
+        if memory.id not in rates:
+            continue
+        read, written = rates[memory.id]
+        if memory.is_staging:
+            passed = (read * part, written * part)
+            result[memory.id] = passed
+        elif passed is not None:
+            alone = np.less(part, 1.0)
+            result[memory.id] = (
+                np.where(alone, np.minimum(read, passed[0]), read),
+                np.where(alone, np.minimum(written, passed[1]), written),
+            )
+    return result
 
 
 def slowdown(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:

@@ -27,9 +27,14 @@ def compute_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ..
     found = [seconds for seconds, count in zip(units, counts, strict=True) if count.any()]
     if limits.ideal:
         return np.asarray(reduce(np.maximum, found, np.zeros(len(work))))
-    if any(p.instructions or p.output_instructions or p.by_type for p in limits.profiles.values()):
+    if any(_has_instructions(profile) for profile in limits.profiles.values()):
         found.append(instructions_s(work, limits, placement, units[0]))
     return reduce(np.add, found) if found else np.zeros(len(work))
+
+
+def _has_instructions(profile: Profile) -> bool:
+    counts = (profile.instructions, profile.output_instructions, profile.column_instructions, profile.operator_instructions)
+    return any(counts) or bool(profile.by_type)
 
 
 def compute_parts_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> tuple[Array, Array, Array]:
@@ -101,8 +106,35 @@ def instructions_s(work: WorkTable, limits: Limits, placement: tuple[EngineParam
     if narrow.any():
         per_mac = np.where(narrow, per(lambda found: found.narrow), per_mac)
     loads = work.macs / padded_share(work, multiple) * per_mac
-    columns = column_elements(work) * per(lambda found: found.column)
-    return np.asarray(np.maximum(loads - beside, 0.0) + work.outputs * per(lambda found: found.output) + columns)
+    blocks = by_engine(placement, work, lambda e, _: float(limits.of(e).channel_blocks))
+    columns = column_elements(work, blocks=blocks) * per(lambda found: found.column)
+    slow = operator_instructions_s(work, limits, placement)
+    return np.asarray(np.maximum(loads - beside, 0.0) + work.outputs * per(lambda found: found.output) + columns + slow)
+
+
+def operator_instructions_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Number:
+    """Seconds of the instructions that a runtime has by type of operator: elements · instructions / (issue · clock · cores)."""
+    if work.counted_elements is None or not work.counted_elements.any():
+        return 0.0
+
+    def seconds(name: str) -> Number:
+        def each(engine: EngineParams, _: str) -> Number:
+            figure = limits.of(engine).operator_instructions.get(name)
+            return 0.0 if figure is None else figure.value * _instruction_s(engine, limits)
+
+        return by_engine(placement, work, each)
+
+    found = np.zeros(len(work))
+    for column, name in zip(work.counted_elements.T, work.counted, strict=True):
+        found = np.asarray(found + column * seconds(name))
+    return found
+
+
+def _instruction_s(engine: EngineParams, limits: Limits) -> Number:
+    """Seconds of one instruction on all units; 0 on engines that are no cores or whose clock is not given."""
+    if not isinstance(engine.shape, Core) or engine.clock_hz is None:
+        return 0.0
+    return 1.0 / (issue_of(engine, limits) * engine.clock_hz * kept_share(engine, limits.of(engine)) * engine.units)
 
 
 def issue_of(engine: EngineParams, limits: Limits) -> Number:

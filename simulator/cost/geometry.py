@@ -12,6 +12,7 @@ from simulator.machine.figures import Number
 from simulator.machine.geometry import BlockNpu, Core, Parallel, Shape, Systolic, Tiles
 from simulator.machine.params import EngineParams
 from simulator.machine.runtime import Profile
+from simulator.ops.blocks import works_on_blocks
 from simulator.ops.work import CONVOLUTIONS, Kind
 from simulator.workload import WorkTable
 
@@ -64,14 +65,21 @@ def operand_bytes(work: WorkTable) -> Array:
     return np.array([RATE_BITS[rate] / 8 for rate in rates], np.float64)[codes]
 
 
-def column_elements(work: WorkTable) -> Array:
+def column_elements(work: WorkTable, *, blocks: Number = 0.0) -> Array:
     """Elements of the columns that convolutions with a window copy the image into (im2col): m · k · groups; else 0.
 
-    A 1 × 1 window reads the image where it lies.
+    A 1 × 1 window reads the image where it lies, and so do those on blocks of channels, where the runtime has `blocks`.
     """
     m, _, k, groups = work.gemm.T
     copied = np.array([kind in CONVOLUTIONS for kind in work.kinds], np.bool_) & (k > work.channels)
-    return np.where(copied, m * k * groups, 0.0)
+    return np.where(copied & ~(on_blocks(work) & np.asarray(blocks, np.bool_)), m * k * groups, 0.0)
+
+
+def on_blocks(work: WorkTable) -> NDArray[np.bool_]:
+    """Convolutions that a library with blocks of channels runs on these."""
+    _, n, _, groups = work.gemm.T
+    convolves = np.array([kind in CONVOLUTIONS for kind in work.kinds], np.bool_)
+    return convolves & works_on_blocks(work.channels, n, groups)
 
 
 def _shape_share(work: WorkTable, shape: Shape, units: Number, profile: Profile, rate: str) -> Array | float:
@@ -85,7 +93,7 @@ def _shape_share(work: WorkTable, shape: Shape, units: Number, profile: Profile,
         return lanes.lane_utilisation(m, shape.pixels * units) * depth * lanes.lane_utilisation(n, shape.outputs)
     if isinstance(shape, BlockNpu):  # cost/blocks.py has their time; what has no block form goes by the peak
         return 1.0
-    return _core_share(work, shape, rate)
+    return _core_share(work, shape, profile, rate)
 
 
 def _tiles_share(work: WorkTable, units: Number, profile: Profile) -> Array:
@@ -115,13 +123,21 @@ def kernel_share(work: WorkTable, profile: Profile) -> Array | float:
     return share
 
 
-def _core_share(work: WorkTable, shape: Core, rate: str) -> Array | float:
-    """Output channels lie along the lanes; those of a depthwise convolution are its groups."""
+def _core_share(work: WorkTable, shape: Core, profile: Profile, rate: str) -> Array | float:
+    """Output channels lie along the lanes; those of a depthwise convolution are its groups.
+
+    A library that has blocks of channels for some convolutions multiplies the weights of the others with columns of the image:
+    places lie along the lanes.
+    """
     across, dot = shape.lanes.get(rate, 1.0), shape.dot.get(rate, 1.0)
-    _, n, k, groups = work.gemm.T
+    m, n, k, groups = work.gemm.T
     depthwise = np.array([kind is Kind.DEPTHWISE_CONV for kind in work.kinds], np.bool_)
     own = lanes.gemm_utilisation(n, k, across, dot)
-    return np.where(depthwise, lanes.depthwise_utilisation(groups * n, k, across, dot), own)
+    share = np.where(depthwise, lanes.depthwise_utilisation(groups * n, k, across, dot), own)
+    if not profile.channel_blocks:
+        return share
+    columns = np.array([kind in CONVOLUTIONS for kind in work.kinds], np.bool_) & ~on_blocks(work)
+    return np.where(columns, lanes.gemm_utilisation(m, k, across, dot), share)
 
 
 def _systolic_share(m: Array, n: Array, k: Array, groups: Array, shape: Systolic, units: Number) -> Array:

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cost.alone import copies_weights, fresh_pages, has_small, made_pages, runs_alone, slowdown
+from simulator.cost.alone import (
+    alone_rates,
+    copies_alone,
+    copies_weights,
+    fresh_pages,
+    has_small,
+    made_pages,
+    runs_alone,
+    slowdown,
+)  # fmt: skip
 from simulator.cost.boundary import boundary_home
 from simulator.cost.compute import by_class, by_engine, compute_s
 from simulator.cost.double_buffer import fewest_tiles
@@ -146,6 +155,9 @@ def traffic_of(
     resident = by_engine(placement, work, lambda engine, _: limits.of(engine).resident_share)
     bandwidth = by_engine(placement, work, lambda engine, _: limits.of(engine).bandwidth.value)
     streaming = by_class(placement, work, lambda engine, _, kind: limits.of(engine).streaming_of(kind))
+    if work.pieces is not None and any(profile.strided for profile in limits.profiles.values()):
+        share = by_engine(placement, work, lambda engine, _: figure.value if (figure := limits.of(engine).strided) else 1.0)
+        streaming = streaming * np.where(work.pieces > 1.0, share, 1.0)
     exposed = by_class(placement, work, lambda engine, _, kind: limits.of(engine).cache_exposed_of(kind))
     shown: dict[str, Number] = {m.id: exposed if m.is_staging else 1.0 for m in machine.memories}
 
@@ -164,7 +176,12 @@ def traffic_of(
         return with_blocks_bytes(found, work, limits, placement)
 
     moving = flows(apart=by_blocks or again or copied)
-    return Traffic(moving, rates_of(parts, limits, bandwidth, streaming), shown, lambda: flows(apart=True))
+    alone, rates = copies_alone(work, limits, placement), rates_of(parts, limits, bandwidth, streaming)
+    if alone.any():
+        rates = alone_rates(
+            rates, machine, np.where(alone, by_engine(placement, work, lambda engine, _: 1.0 / engine.units), 1.0)
+        )
+    return Traffic(moving, rates, shown, lambda: flows(apart=True))
 
 
 def cost_table(

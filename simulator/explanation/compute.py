@@ -170,10 +170,17 @@ def _instructions(scene: Scene, value: float, matrix_s: float) -> Term:
     name = "MACs" if counted == scene.own(scene.work.macs) else "padded MACs"
     macs = Quantity(name, counted, "MAC") * per_mac * wide
     outputs = Quantity("outputs", scene.own(scene.work.outputs)) * per_output
-    columns = Quantity("columns", scene.own(column_elements(scene.work))) * per_column * wide
+    copied = column_elements(scene.work, blocks=float(scene.profile.channel_blocks))
+    columns = Quantity("columns", scene.own(copied)) * per_column * wide
     note = "loads and unpacking for MACs, loop ends and scaling for outputs"
     note += ", the image copied into columns" if columns.value else ""
-    others = [part for part in (outputs, columns) if part.value]
+    slow = [
+        Quantity(f"{name} elements", scene.own(scene.work.counted_elements[:, column]))
+        * scene.book.of_profile(f"per {name}", scene.engine, f"operator_instructions.{name}", figure)
+        for column, name in enumerate(scene.work.counted)
+        if scene.work.counted_elements is not None and (figure := scene.profile.operator_instructions.get(name)) is not None
+    ]
+    others = [part for part in (outputs, columns, *slow) if part.value]
     if issue.value == 1.0 or not matrix_s:
         parts = [part for part in (macs, *others) if part.value]
         return term("instructions_s", "instructions", "s", sum_of(parts) / per_s, value, note)

@@ -7,13 +7,13 @@ import numpy as np
 
 from simulator.cost import tensor_core
 from simulator.cost.compute import filled_share
-from simulator.cost.geometry import kernel_share, systolic_cycles
+from simulator.cost.geometry import kernel_share, on_blocks, systolic_cycles
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, whole
 from simulator.explanation.scene import Scene
 from simulator.explanation.terms import Term, term
 from simulator.machine.figures import Figure
 from simulator.machine.geometry import Core, CoreGeometry, Parallel, Systolic, SystolicGeometry, Tiles
-from simulator.ops.work import Kind
+from simulator.ops.work import CONVOLUTIONS, Kind
 
 _ONE: Final = constant(1.0)
 
@@ -192,19 +192,21 @@ def _parallel(scene: Scene) -> tuple[tuple[Term, ...], Expression | None, str]:
 
 
 def _core(scene: Scene) -> tuple[tuple[Term, ...], Expression | None, str]:
-    """Output channels along the lanes; products of one channel in each."""
+    """Output channels along the lanes, or places of columns; products of one channel in each."""
     geometry, rate = scene.engine_spec.geometry, scene.native
-    _, n, k, groups = product(scene)
+    m, n, k, groups = product(scene)
     found = []
-    is_depthwise = Kind(scene.kind) is Kind.DEPTHWISE_CONV
-    for name, count in (("lanes", _times(groups, n) if is_depthwise else n), ("dot", k)):
+    along = _times(groups, n) if Kind(scene.kind) is Kind.DEPTHWISE_CONV else n
+    columns = scene.profile.channel_blocks and Kind(scene.kind) in CONVOLUTIONS and not on_blocks(scene.work)[scene.index]
+    for name, count in (("lanes", m if columns else along), ("dot", k)):
         table: dict[str, Figure] = dict(getattr(geometry, name)) if isinstance(geometry, CoreGeometry) else {}
         if rate in table and table[rate].value != 1:
             path = f"engines.{scene.engine.id}.geometry.{name}.{rate}"
             found.append(lanes(count, scene.book.of_machine(name, path, table[rate])))
     if not found:
         return (), None, ""
-    return (), found[0] if len(found) == 1 else found[0] * found[1], "output channels padded to the lanes, k to the dot product"
+    note = f"{'places' if columns else 'output channels'} padded to the lanes, k to the dot product"
+    return (), found[0] if len(found) == 1 else found[0] * found[1], note
 
 
 def _times(groups: Quantity, n: Quantity) -> Quantity:

@@ -136,7 +136,8 @@ WHAT_IFS: Final[tuple[WhatIf, ...]] = (
     WhatIf(
         "instructions", "instructions beside the arithmetic", "if loads, loop ends and scaling cost nothing",
         lambda c: c.with_profiles(
-            instructions={}, output_instructions={}, column_instructions={}, narrow_instructions={}, by_type={}, vector=None
+            instructions={}, output_instructions={}, column_instructions={}, narrow_instructions={}, by_type={}, vector=None,
+            operator_instructions={},
         ),
     ),
     WhatIf(
@@ -145,7 +146,7 @@ WHAT_IFS: Final[tuple[WhatIf, ...]] = (
     ),
     WhatIf(
         "alone", "kernels that one unit runs", "if all units shared them",
-        lambda c: c.with_profiles(parallel_elements=None),
+        lambda c: c.with_profiles(parallel_elements=None, serial_copies=False),
     ),
     WhatIf("clock", "the sustained clock", "at the highest clock all the time", lambda c: c.with_engines(sustained_clock=None)),
     WhatIf(

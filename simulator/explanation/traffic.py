@@ -313,8 +313,10 @@ def _rate_terms(scene: Scene, level: MemoryParams) -> list[Term]:
 def _rate(scene: Scene, level: MemoryParams, way: int, value: float) -> Expression:
     """Bandwidth times the share that is reached; at least that of a level that is read through this one."""
     own = _own_rate(scene, level, way)
-    if value <= own.value * (1 + _NEAR):
+    if own.value * (1 - _NEAR) <= value <= own.value * (1 + _NEAR):
         return own
+    if value < own.value:
+        return Quantity("share of one unit", value, "B/s")
     outer = scene.machine.memories[scene.machine.memories.index(level) + 1 :]
     behind = [m for m in outer if m.id in scene.traffic.rates and scene.own(scene.traffic.rates[m.id][way]) == value]
     return largest(own, *(Quantity(f"{m.id} rate", value, "B/s") for m in behind[:1]))
@@ -331,10 +333,12 @@ def _own_rate(scene: Scene, level: MemoryParams, way: int) -> Expression:
         reached = bandwidth * book.of_machine("achieved", f"{base}.achieved", memory.achieved)
     else:
         reached = bandwidth * book.of_profile("achieved", scene.engine, "bandwidth", scene.profile.bandwidth)
-    if scene.profile.streaming_of(Kind(scene.kind)) == 1.0:
-        return reached
-    table = {str(k): f for k, f in scene.profile.streaming.items()}
-    return reached * book.by_kind("streaming", scene.engine, "streaming", table, scene.kind)
+    if scene.profile.streaming_of(Kind(scene.kind)) != 1.0:
+        table = {str(k): f for k, f in scene.profile.streaming.items()}
+        reached = reached * book.by_kind("streaming", scene.engine, "streaming", table, scene.kind)
+    if scene.profile.strided and scene.work.pieces is not None and scene.own(scene.work.pieces) > 1.0:
+        reached = reached * book.of_profile("strided", scene.engine, "strided", scene.profile.strided)
+    return reached
 
 
 def _per_rate(scene: Scene, level: MemoryParams, read: float, written: float) -> Expression:

@@ -31,6 +31,7 @@ RANGES: Final[Mapping[str, Range]] = {
     "vector_share": Range(1e-4, 1.0, math.log(2)),
     "bandwidth": Range(0.2, 0.98, math.log(1.15)),
     "streaming": Range(0.1, 1.0, math.log(1.15)),
+    "strided": Range(0.05, 1.0, math.log(1.5)),
     "odd_groups": Range(0.05, 1.0, math.log(2)),
     "cache_exposed": Range(0.01, 1.0, math.log(2)),
     "prologue_k": Range(1.0, 2000.0, math.log(1.5)),

@@ -14,9 +14,10 @@ from typing import Final, Literal
 from simulator.fidelity.profile import OperatorTime
 from simulator.graph.graph import Graph
 from simulator.kernels.types import Kernel
-from simulator.ops.registry import MS, find_rule
+from simulator.ops.registry import MS, NCHWC, find_rule
 from simulator.ops.work import Kind
 from simulator.result.prediction import Prepared
+from simulator.transform.blocks import IN_BLOCKS
 
 How = Literal["name", "order"]
 # what ONNX Runtime puts behind a name: another copy of it, a layout, a fusion
@@ -63,10 +64,12 @@ def kernel_names(graph: Graph, kernels: Sequence[Kernel]) -> dict[str, int]:
     tensors: dict[str, int] = {}
     for index, kernel in enumerate(kernels):
         for op in (graph.ops[i] for i in (*kernel.ops, *kernel.views)):
+            if op.added and op.domain == NCHWC:  # a reorder, which profiles name after no node of the file
+                continue
             for name in (op.name, *op.origin):
                 nodes.setdefault(name, index)
             for name in op.outputs:
-                tensors.setdefault(name, index)
+                tensors.setdefault(name.removesuffix(IN_BLOCKS), index)
     return {**tensors, **nodes}
 
 

@@ -27,6 +27,8 @@ def generated_kinds(graph: Graph, kinds: Sequence[Kind], fusion: Sequence[str]) 
 def _is_elementwise(graph: Graph, op: Op, kind: Kind, fusion: Sequence[str]) -> bool:
     if "concat" in fusion and (op.op_type == "BatchNormalization" or (kind is Kind.COPY and _is_small_concat(op))):
         return True
+    if op.op_type == "BatchNormalization" and "convolution_norm" in fusion:
+        return True
     if kind is Kind.COPY:
         return "generated_pad" in fusion and pads_with_a_constant(op)
     return kind is Kind.REDUCTION and "unrolled_reductions" in fusion and _reduces_few(graph, op)

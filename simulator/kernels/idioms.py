@@ -17,6 +17,7 @@ from simulator.ops.work import Kind
 _POINTWISE = frozenset({Kind.POINTWISE, Kind.CAST})
 WHOLE_IMAGE = frozenset({"GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceMax"})  # as pools
 _ATTENTION_RANK = 4
+_MEANS = 2  # of a layer norm: that of x, and that of the squares
 _MAX_OPERATORS = 32  # larger regions are not one function any more
 
 
@@ -238,6 +239,16 @@ def normalization(around: Neighbourhood, anchor: int) -> Idiom | None:
         if region is not None:
             return Idiom("normalization", Kind.NORM, region)
     return None
+
+
+@idiom("layer_normalization", "ReduceMean")
+def layer_normalization(around: Neighbourhood, anchor: int) -> Idiom | None:
+    """A layer norm alone, which has two means: of x and of the squares of what is left. Runtimes that look for this one pattern
+    run the others (root mean square, group, response norms) operator by operator.
+    """
+    found = normalization(around, anchor)
+    means = 0 if found is None else sum(around.is_type(i, "ReduceMean") for i in found.ops)
+    return found if means == _MEANS else None
 
 
 @idiom("activation_function", "Erf", "Tanh", "Sigmoid", "HardSigmoid", "Softplus", "Clip")

@@ -30,6 +30,7 @@ from simulator.ops.registry import Input, find_rule
 from simulator.ops.work import MAC_KINDS, Kind, Work
 
 _MANY = 200  # kernels looked at before a join is refused: what waits so long may as well wait apart
+_FOLDING = (FUSION_RULES["batch_norm"], FUSION_RULES["convolution_norm"])
 _WIDTH = ("int4", "int8", "fp8", "int16", "fp16", "bf16", "fp32", "fp64")
 
 
@@ -143,20 +144,32 @@ class Partitioner:
 
     def is_only_reader(self, index: int, producer: int) -> bool:
         """Whether nothing else reads what operator `producer` makes, views of it included."""
-        return all(self.looks.readers(n) <= {index} for n in self.graph.ops[producer].outputs if n)
+        return self.are_only_readers(frozenset({index}), producer)
+
+    def are_only_readers(self, ops: frozenset[int], producer: int) -> bool:
+        """Whether only these operators read what operator `producer` makes, views of it included."""
+        return all(self.looks.readers(n) <= ops for n in self.graph.ops[producer].outputs if n)
 
     def elements(self, index: int) -> int:
         """Elements of its first output."""
         return self.graph.tensors[self.graph.ops[index].outputs[0]].elements
 
-    def adds_vector(self, index: int) -> bool:
-        """Whether one of its inputs is a weight of one dimension."""
+    def constants(self, index: int) -> list[TensorSpec]:
+        """Weights among its inputs."""
         specs = (self.graph.tensors[name] for name in self.graph.ops[index].inputs if name)
-        return any(spec.role is Role.WEIGHT and spec.rank == 1 for spec in specs)
+        return [spec for spec in specs if spec.role is Role.WEIGHT]
+
+    def rank(self, index: int) -> int:
+        """Dimensions of what it makes."""
+        return self.graph.tensors[self.graph.ops[index].outputs[0]].rank
 
     def kernel_kinds(self, kernel: int) -> frozenset[Kind]:
         """Kernel classes of the operators in a kernel."""
         return frozenset(self.kind_sets[kernel])
+
+    def function(self, index: int) -> Idiom:
+        """The function that it belongs to: of itself alone, where it is none of several."""
+        return self.idioms.get(index) or Idiom(self.op(index).op_type, self.kinds[index], frozenset({index}))
 
     # ---- placing -------------------------------------------------------------------------------------------------
 
@@ -229,7 +242,7 @@ class Partitioner:
             if kernel is None or not self._is_safe(index, kernel):
                 continue
             if idiom is None or idiom.kind is Kind.POINTWISE or not self.kind_sets[kernel] & MAC_KINDS:
-                if rule is FUSION_RULES["batch_norm"]:
+                if rule in _FOLDING:
                     self.folded[index] = 0 if self._has_bias(kernel) else self.elements(index)
                 return kernel
         return None

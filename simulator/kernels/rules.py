@@ -8,7 +8,8 @@ refuses what would make kernels wait for each other in a circle. To add a rule, 
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from simulator.graph.types import Op
+from simulator.graph.types import Op, TensorSpec
+from simulator.kernels.idioms import Idiom
 from simulator.ops.work import CONVOLUTIONS, MAC_KINDS, Kind, Work
 
 
@@ -39,11 +40,20 @@ class Partition(Protocol):
     def elements(self, index: int) -> int:
         """Output elements of operator `index`."""
 
-    def adds_vector(self, index: int) -> bool:
-        """Whether one of its inputs is a weight of one dimension."""
+    def are_only_readers(self, ops: frozenset[int], producer: int) -> bool:
+        """Whether only these operators read what operator `producer` makes."""
+
+    def constants(self, index: int) -> Sequence[TensorSpec]:
+        """Weights among its inputs."""
+
+    def rank(self, index: int) -> int:
+        """Dimensions of what it makes."""
 
     def kernel_kinds(self, kernel: int) -> frozenset[Kind]:
         """Kernel classes of the operators in a kernel."""
+
+    def function(self, index: int) -> Idiom:
+        """The function that it belongs to: of itself alone, where it is none of several."""
 
 
 FusionRule = Callable[[Partition, int], "int | None"]
@@ -56,6 +66,11 @@ _FUNCTIONS = frozenset(
 )
 # functions that read their argument more than once
 USE_TWICE = frozenset({"HardSwish", "Gelu", "Mish", "Elu", "Selu", "Celu", "LeakyRelu", "PRelu"})
+# what blocked convolutions apply to a register of results before they store it, and what such functions are written as
+_IN_REGISTERS = frozenset({"Relu", "Clip", "LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Cast"})
+_HARD = frozenset({"Relu", "Clip", "Min", "Max", "HardSigmoid", "Add", "Mul", "Div", "Cast"})
+_IMAGE_RANK: Final = 4
+_INTO_WEIGHTS = frozenset({"Add", "Sub", "Mul", "Div", "Cast"})
 # what a code generator writes itself; matrix products and pools stay calls of a library
 GENERATED = ELEMENTWISE | {Kind.NORM, Kind.SOFTMAX, Kind.REDUCTION}
 
@@ -113,10 +128,54 @@ def _mac_epilogue(partition: Partition, index: int) -> int | None:
     return kernel if partition.kernel_kinds(kernel) & MAC_KINDS else None
 
 
+@fusion("convolution_norm")
+def convolution_norm(partition: Partition, index: int) -> int | None:
+    """A batch norm folds into the convolution that alone feeds it, but not into a matrix product."""
+    kernel = batch_norm(partition, index)
+    return kernel if kernel is not None and partition.kernel_kinds(kernel) & CONVOLUTIONS else None
+
+
+@fusion("register_function")
+def register_function(partition: Partition, index: int) -> int | None:
+    """A function that takes a few instructions joins the convolution or linear layer that alone feeds it: it is applied to the
+    sums in registers. SiLU and GELU are passes of their own. A batch norm of an image is a convolution of each channel by itself.
+
+    Source: ONNX Runtime, core/optimizer: conv_activation_fusion.cc, gemm_activation_fusion.cc, nchwc_transformer.cc;
+    conv_mul_fusion.cc and conv_add_fusion.cc fold a scale or shift by constants into a convolution's weights.
+    """
+    feeds, types = partition.feeds_from(index), frozenset(partition.op(i).op_type for i in partition.function(index).ops)
+    if partition.kind(index) not in ELEMENTWISE or len(feeds) != 1 or not _same_size(partition, index, feeds[0]):
+        return None
+    kernel = partition.producers(index)[0]
+    kinds = partition.kernel_kinds(kernel)
+    if len(types) > 1:
+        return kernel if types <= _HARD and kinds & CONVOLUTIONS else None
+    norm = partition.op(feeds[0]).op_type == "BatchNormalization" and partition.rank(index) == _IMAGE_RANK
+    known = types <= _IN_REGISTERS and (norm or bool(kinds & (CONVOLUTIONS | {Kind.GEMM})))
+    folds = types <= _INTO_WEIGHTS and bool(kinds & CONVOLUTIONS) and bool(partition.constants(index))
+    return kernel if (known or folds) and partition.is_only_reader(index, feeds[0]) else None
+
+
+@fusion("product_scale")
+def product_scale(partition: Partition, index: int) -> int | None:
+    """A factor for all elements joins the product of activations that alone feeds it (BLAS: alpha)."""
+    if partition.op(index).op_type not in ("Mul", "Div") or all(w.elements > 1 for w in partition.constants(index)):
+        return None
+    kernel = _mac_epilogue(partition, index)
+    return kernel if kernel is not None and partition.kernel_kinds(kernel) & {Kind.BATCHED_GEMM} else None
+
+
+@fusion("convolution_sum")
+def convolution_sum(partition: Partition, index: int) -> int | None:
+    """An addition of two activations joins the latest convolution among its producers, which starts from the other's values."""
+    kernel = residual(partition, index) if partition.op(index).op_type in ("Add", "Sum") else None
+    return kernel if kernel is not None and partition.kernel_kinds(kernel) & CONVOLUTIONS else None
+
+
 @fusion("linear_bias")
 def linear_bias(partition: Partition, index: int) -> int | None:
     """An addition of a vector of weights joins the matrix product that alone feeds it: a library adds it for nothing."""
-    if partition.op(index).op_type != "Add" or not partition.adds_vector(index):
+    if partition.op(index).op_type != "Add" or all(w.rank != 1 for w in partition.constants(index)):
         return None
     feeds = partition.feeds_from(index)
     if len(feeds) != 1 or partition.kind(feeds[0]) is not Kind.GEMM or not partition.is_only_reader(index, feeds[0]):
@@ -215,6 +274,19 @@ def norm(partition: Partition, index: int) -> int | None:
         return None
     for kernel, feed in _latest_feeds(partition, index):
         if _same_size(partition, index, feed) and partition.kernel_kinds(kernel) <= ELEMENTWISE:
+            return kernel
+    return None
+
+
+@fusion("skip_norm")
+def skip_norm(partition: Partition, index: int) -> int | None:
+    """A norm joins the addition of two activations that it alone reads (post-norm transformers: SkipLayerNormalization)."""
+    function = partition.function(index)
+    if function.kind is not Kind.NORM:
+        return None
+    for kernel, feed in _latest_feeds(partition, index):
+        alone = partition.op(feed).op_type == "Add" and not partition.constants(feed)
+        if alone and partition.kernel_kinds(kernel) <= ELEMENTWISE and partition.are_only_readers(function.ops, feed):
             return kernel
     return None
 

@@ -6,12 +6,13 @@ from pydantic import Field, model_validator
 
 from simulator.machine import figures as f
 from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Pattern, Rate, Strict
+from simulator.ops.registry import MS, find_rule
 from simulator.ops.work import Kind
 
 Fallback = Literal["per_op", "first_unsupported"]
 Added = Literal[
     "batch_norm", "bias", "linear_bias", "pad", "pool_indices", "weight_norm", "weight_norm_first", "casts", "copies",
-    "interface_casts",
+    "interface_casts", "blocks",
 ]  # fmt: skip
 Layout = Literal["channels_first", "channels_last"]
 
@@ -64,7 +65,10 @@ class Profile(Instructions):
     4 bytes, for which libraries have kernels of vector instructions; `issue` is how many of them a cycle the order of the
     code allows at most. `weight_places` is for how many places of the image a convolution reads its weights once; then it
     reads them again. What the kernels pad: input channels of a convolution to `input_multiple`, the depth k of a tile (of
-    an output, where the engine has no tiles) by `prologue_k` steps. Matrix products whose rows are no multiple of a load
+    an output, where the engine has no tiles) by `prologue_k` steps. `operator_instructions` are for each element of an
+    operator, by its type: what its code is slow at. With `channel_blocks` convolutions work on blocks of channels where they
+    can (ops/blocks.py), and only the others make columns. `serial_copies`: one unit copies pieces of tensors; `strided` is
+    the share of `streaming` that transpositions of short pieces reach. Matrix products whose rows are no multiple of a load
     instruction run at the share `misaligned`, convolutions whose groups have another width than the library's kernels are
     made for at the share `odd_groups`. `execution`: cost/pipeline.py.
     """
@@ -75,6 +79,7 @@ class Profile(Instructions):
     vector_share: dict[Kind | Literal["default"], f.Ratio] = {}  # all of it
     bandwidth: f.Ratio
     streaming: dict[Kind | Literal["default"], f.Ratio] = {}  # all of it
+    strided: f.Ratio | None = None  # of `streaming`, in transpositions of short pieces; default: all of it
     resident: f.Fraction | None = None  # all of it
     on_vector: tuple[Kind, ...] = ()
     by_type: dict[Rate, Instructions] = {}
@@ -90,10 +95,13 @@ class Profile(Instructions):
     dispatch: f.Seconds | None = None  # of the host for each kernel, while the device works on those before; default: not counted
     fork_overhead: f.Seconds | None = None  # of starting the other units for a kernel, for every doubling of them
     loop_overhead: f.Seconds | None = None  # of each part that a concatenation copies, for every doubling; default: not counted
+    serial_copies: bool = False  # one unit copies pieces of tensors (concatenations, splits, transpositions)
     parallel_elements: f.Count | None = None  # least for each unit where loops are split over the units; default: all are
     weight_reorders: f.Count | None = None  # of a convolution's weights in every run, each as many bytes again; default: none
     reorder_above: f.Count | None = None  # elements of the image, which smaller ones do without; default: none do
     weight_copies: f.Count | None = None  # that a convolution with a window makes of its weights in each run; default: 1
+    operator_instructions: dict[str, f.Instructions] = {}  # by type of operator, for each element: what its code is slow at
+    channel_blocks: bool = False  # convolutions work on blocks of channels (ops/blocks.py), others on columns of the image
     page_fault: f.Seconds | None = None  # of the first write to each page of such a copy above 32 MiB; default: not counted
     inference_overhead: f.Seconds
     switch: f.Seconds | None = None  # of coming to this engine from another within an inference
@@ -113,6 +121,7 @@ class Profile(Instructions):
             "cache_exposed",
             "misaligned",
             "streaming",
+            "strided",
             "odd_groups",
         )
         above = [path for path, figure in self.figures() if figure.value > 1 and not {*path.split(".")}.isdisjoint(shares)]
@@ -120,6 +129,9 @@ class Profile(Instructions):
             raise ValueError(f"{', '.join(above)} above 1: efficiencies count against the peak at the highest clock")
         if self.dispatch is not None and not self.asynchronous:
             raise ValueError("dispatch is the host's time while the device works: it needs asynchronous: true")
+        unknown = [name for name in self.operator_instructions if not any(find_rule(domain, name) for domain in ("", MS))]
+        if unknown:
+            raise ValueError(f"operator_instructions: no operator is called '{unknown[0]}'")
         if "default" not in self.efficiency:
             raise ValueError("efficiency needs a 'default' for kernel classes it does not name")
         return self
@@ -203,8 +215,8 @@ class RuntimeSpec(Strict):
 
     `adds` names operators that it runs beside those of the file (simulator/transform): batch norms that the exporter
     folded, biases, padding of one end (added.py), casts of mixed precision (autocast.py) or of inputs and outputs (interface.py),
-    copies into another order of dimensions (layout.py); `layout` says how images lie then. `except_on` names, by the kind of a
-    machine's first engine, those of `fusion` and `adds` that do not hold there.
+    copies into another order of dimensions (layout.py), into blocks of channels and back (blocks.py); `layout` says how images
+    lie then. `except_on` names, by the kind of a machine's first engine, those of `fusion` and `adds` that do not hold there.
 
     `profiles` are keyed by engine kind; `default` stands for all kinds not named. With `measured_limits`, fractions of
     peak and bandwidth that a machine file states as measured apply; with `geometry`, kernels must fill the engine.
@@ -252,6 +264,11 @@ class RuntimeSpec(Strict):
         if missing:
             raise ValueError("; ".join(missing))
         return self
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """Types of operators for which a profile has figures of their own."""
+        return tuple(sorted({name for profile in self.profiles.values() for name in profile.operator_instructions}))
 
     def unsourced(self) -> list[str]:
         """Paths of the figures that do not say where they come from."""

@@ -150,6 +150,23 @@ PAIRS: dict[str, tuple[Nodes, Nodes]] = {
         [node("Add", "x x", "s"), same_type("s", "t"), node("LayerNormalization", "t gain shift", "y")],
         [node("Add", "x x", "s"), node("LayerNormalization", "s gain shift", "y")],
     ),
+    "convolution_norm": ([conv(target="y")], [conv(), node("BatchNormalization", "c bn0 bn1 bn2 bn3", "y")]),
+    "register_function": (
+        [conv(), node("Mul", "c one", "s"), node("HardSwish", "s", "y")],
+        [conv(), node("HardSwish", "c", "y")],
+    ),
+    "product_scale": (
+        [RELU, node("Transpose", "r", "t", perm=[0, 1, 3, 2]), node("MatMul", "r t", "p"), node("Mul", "p scale", "y")],
+        [RELU, node("Transpose", "r", "t", perm=[0, 1, 3, 2]), node("MatMul", "r t", "p"), node("Mul", "scale p", "y")],
+    ),
+    "convolution_sum": (
+        [conv(), node("Mul", "c one", "s"), node("Add", "x s", "y")],
+        [conv(), node("Add", "c x", "y")],
+    ),
+    "skip_norm": (
+        [RELU, node("Add", "r x", "s"), same_type("s", "t"), node("LayerNormalization", "t gain shift", "y")],
+        [RELU, node("Add", "x r", "s"), node("LayerNormalization", "s gain shift", "y")],
+    ),
     "pad": ([node("Pad", "x pads", "s"), conv("s", "y", pads=[0, 0, 0, 0])], [conv(target="y")]),
     "generated_pad": (
         [RELU, node("Mul", "r one", "s"), node("Pad", "s pads", "y")],
@@ -199,6 +216,18 @@ OTHERS: dict[str, tuple[Nodes, Nodes]] = {
     "normalization": (
         [RELU, same_type("r", "o"), *NORM, node("Div", "one s", "d"), node("Mul", "o d", "n"), node("Mul", "n gain", "y")],
         [RELU, *NORM, node("Reciprocal", "s", "d"), node("Mul", "r d", "n"), node("Mul", "gain n", "y")],
+    ),
+    "layer_normalization": (
+        [
+            RELU, node("ReduceMean", "r last", "mu"), node("Sub", "r mu", "o"), node("Pow", "o two", "p"),
+            node("ReduceMean", "p last", "v"), node("Add", "v eps", "e"), node("Sqrt", "e", "s"), node("Div", "o s", "n"),
+            node("Mul", "n gain", "y"),
+        ],
+        [
+            RELU, node("ReduceMean", "r last", "mu"), node("Sub", "r mu", "o"), node("Mul", "o o", "p"),
+            node("ReduceMean", "p last", "v"), node("Add", "v eps", "e"), node("Sqrt", "e", "s"), node("Reciprocal", "s", "d"),
+            node("Mul", "o d", "n"), node("Mul", "gain n", "y"),
+        ],
     ),
     "activation_function": (
         [

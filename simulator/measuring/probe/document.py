@@ -1,12 +1,13 @@
 """The probe's figures as a hardware file, and as a profile of ONNX Runtime in terms of them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import yaml
 
 from simulator.measuring.host import Cache, Host, identifier
-from simulator.measuring.probe.bench import Probed
+from simulator.measuring.probe.bench import PROBED_TAPS, Probed
 from simulator.measuring.probe.levels import half_way_bytes, not_slower_inside, rate_within
 
 SOURCE: Final = "probe"
@@ -54,8 +55,8 @@ def _mode(host: Host, probed: Probed) -> dict[str, Any]:
 
 
 def _engine(host: Host, probed: Probed, flags: Sequence[str]) -> dict[str, Any]:
-    lanes = next((n for flag, n in _LANES.items() if flag in flags), None)
-    engine = {
+    lanes = _lanes(flags)
+    engine: dict[str, Any] = {
         "id": "cores",
         "kind": "simd",
         "name": f"{probed.threads} of {host.cores} cores",
@@ -64,11 +65,18 @@ def _engine(host: Host, probed: Probed, flags: Sequence[str]) -> dict[str, Any]:
     }
     if lanes:
         flag = next(f for f in _LANES if f in flags)
+        per_cycle = f"fused multiply-adds of a whole register of {flag}, one a cycle; less where cores issue two"
+        clock = f"{probed.macs_per_s['fp32'] / (lanes * probed.threads) / 1e9:.4g} GHz"
+        engine["clock"] = {"value": clock, "kind": "derived", "source": SOURCE, "note": per_cycle}
         engine["geometry"] = {
             "kind": "core",
             "lanes": {"fp32": {"value": lanes, "kind": "derived", "source": _SYSTEM, "note": f"registers of {flag}"}},
         }
     return engine
+
+
+def _lanes(flags: Sequence[str]) -> int | None:
+    return next((n for flag, n in _LANES.items() if flag in flags), None)
 
 
 def _rates(probed: Probed) -> dict[str, Any]:
@@ -148,13 +156,16 @@ def _quantity(value: float, unit: str) -> str:
     return f"{value / 1e9:.4g} G{unit}"
 
 
-def runtime_document(base: Mapping[str, Any], host: Host, probed: Probed, facts: str) -> dict[str, Any]:
+def runtime_document(
+    base: Mapping[str, Any], host: Host, probed: Probed, facts: str, flags: Sequence[str] = ()
+) -> dict[str, Any]:
     """A profile of ONNX Runtime whose fractions are of the probed rates; what was not probed stays as in `base`."""
     profile = dict(base["profiles"]["simd"])
     peak = probed.macs_per_s["fp32"]
     efficiency = dict(profile["efficiency"])
     for name, rate in probed.class_macs_per_s.items():
-        efficiency[name] = _measured(f"{min(rate / peak, 1.0):.3f}", "of the probed fp32 rate")
+        alone = 1.0 / max(1.0 / rate - _beside_s(profile, name, probed, _lanes(flags)), 0.1 / rate)
+        efficiency[name] = _measured(f"{min(alone / peak, 1.0):.3f}", "of the probed fp32 rate")
     efficiency["attention"] = dict(efficiency.get("batched_gemm", efficiency["default"]))
     profile["efficiency"] = efficiency
     profile["vector_efficiency"] = _measured(1, "the rates are probed ones")
@@ -162,7 +173,10 @@ def runtime_document(base: Mapping[str, Any], host: Host, probed: Probed, facts:
     resident = _resident(host, probed)
     if resident is not None:
         profile["resident"] = _measured(f"{resident:.2f}", "of the last cache: where weights begin to come from memory")
-    profile.pop("fork_overhead", None)  # the overhead of a node was probed with these threads
+    profile.pop("fork_overhead", None)
+    if probed.threads > 1:
+        fork_s = probed.fork_s / math.log2(probed.threads)
+        profile["fork_overhead"] = _measured(f"{fork_s * 1e6:.3g} us", "a small convolution with one and with these threads")
     profile["kernel_overhead"] = _measured(f"{probed.node_s * 1e6:.3g} us", "a small convolution more in a chain")
     profile["inference_overhead"] = _measured(f"{probed.run_s * 1e6:.3g} us", "a run of one small convolution")
     kept = {key: value for key, value in base.items() if key != "residuals"}  # of a fit that this is not
@@ -171,6 +185,15 @@ def runtime_document(base: Mapping[str, Any], host: Host, probed: Probed, facts:
         "name": f"{base['name']}, as probed on {host.name} with {_threads(probed.threads)}",
         "sources": {**base.get("sources", {}), SOURCE: facts}, "profiles": {"simd": profile},
     }  # fmt: skip
+
+
+def _beside_s(profile: Mapping[str, Any], name: str, probed: Probed, lanes: int | None) -> float:
+    """Seconds that the instructions for outputs take of each MAC of the probed kernel of a class, at the clock of the file."""
+    figure = profile.get("output_instructions", {}).get(name)
+    taps = PROBED_TAPS.get(name)
+    if figure is None or taps is None or lanes is None:
+        return 0.0
+    return float(figure["value"]) * lanes / probed.macs_per_s["fp32"] / taps
 
 
 def _resident(host: Host, probed: Probed) -> float | None:

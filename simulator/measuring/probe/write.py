@@ -60,7 +60,7 @@ def probe_texts(host: Host, threads: Sequence[int], budget_s: float, say: Callab
     comments = [line for p in probes for line in _comments(p)]
     hardware = yaml_text(hardware_document(host, probes, processor_flags(), facts), comments)
     base = read_document(runtime_ids()["onnxruntime"]).data
-    runtimes = {p.threads: yaml_text(runtime_document(base, host, p, facts)) for p in probes}
+    runtimes = {p.threads: yaml_text(runtime_document(base, host, p, facts, processor_flags())) for p in probes}
     copies = {p.threads: {size // p.threads: rate for size, rate in p.copies.items()} for p in probes}
     summary = tuple(comments[:: len(comments) // len(probes)])
     return Texts(hardware, runtimes, copies, summary, (*warnings, *_inversions(probes)))

@@ -53,7 +53,7 @@ BY_RULE = [
     ("x_cube_ai_7_3", "tinyengine", "squeezenet1_1", "conv1", "pool", "MaxPool"),
     ("x_cube_ai_10", "plumerai_2023", "squeezenet1_1", "conv1", "pool", "MaxPool"),
     ("microtvm_native", "microtvm_cmsis_nn", "resnet8", "layer1.0.conv2", "residual", "Add"),
-    ("onnxruntime", "tflite", "resnet18", "layer1.0.conv2", "residual", "Add"),
+    ("onnxruntime", "tflite", "resnet18", "layer1.0.conv2", "convolution_sum", "Add"),
 ]
 
 

@@ -104,6 +104,20 @@ def test_the_profile_is_in_terms_of_the_probe(tmp_path: Path) -> None:
     )
 
 
+def test_several_threads_have_the_start_of_the_others_apart() -> None:
+    base = read_document(runtime_ids()["onnxruntime"]).data
+    profile = runtime_document(base, HOST, replace(FOUR, fork_s=3e-6), "a probe")["profiles"]["simd"]
+    assert (profile["kernel_overhead"]["value"], profile["fork_overhead"]["value"]) == ("2 us", "1.5 us")
+
+
+def test_instructions_of_outputs_are_no_part_of_an_efficiency() -> None:
+    """20 of 50 GMAC/s, of which 9 for each output go with 0.44 instructions at 50 G / 8 lanes."""
+    base = read_document(runtime_ids()["onnxruntime"]).data
+    profile = runtime_document(base, HOST, ONE, "a probe", ("avx2",))["profiles"]["simd"]
+    per_mac_s = 1 / 20e9 - base["profiles"]["simd"]["output_instructions"]["depthwise_conv"]["value"] * 8 / 50e9 / 9
+    assert float(profile["efficiency"]["depthwise_conv"]["value"]) == pytest.approx(1 / per_mac_s / 50e9, abs=1e-3)
+
+
 def test_the_text_is_yaml_with_its_comments() -> None:
     text = yaml_text({"schema": 1, "id": "x"}, ["one", "two"])
     assert text.startswith("# one\n# two\n")
