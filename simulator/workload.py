@@ -57,7 +57,8 @@ class WorkTable:
     elements that the main operator makes. `touches` finds the tensors that each row touches, with their reuse distances,
     `images` the images that each works on: a bound needs neither. `refused` names for each row the engines that do not run
     it, and why; empty where there is no such engine. `counts` says how many kernels a row stands for (None: one).
-    `sparse_macs` are those of `macs` whose weights have two zeros in four (None: no weight of the network has).
+    `sparse_macs` are those of `macs` whose weights have two zeros in four (None: no weight of the network has). `steps` are
+    rounds of a loop in every thread, one after another (None: no kernel has such).
     """
 
     names: tuple[str, ...]
@@ -81,6 +82,7 @@ class WorkTable:
     refused: tuple[Refusals, ...] = ()
     counts: Column | None = None
     sparse_macs: Column | None = None
+    steps: Column | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -236,7 +238,15 @@ def work_table(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work], t
         touches=cache(lambda: operands(graph, kernels, touched.activation_bytes)),  # for all tables made from this one
         images=lambda: _images(graph, kernels, works),
         sparse_macs=_sparse_macs(graph, kernels, works),
+        steps=_steps(graph, kernels, works),
     )
+
+
+def _steps(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -> Column | None:
+    """Rounds of the loops of every kernel; None where there are none."""
+    if not any(work.steps for work in works):
+        return None
+    return np.array([sum(works[i].steps * graph.ops[i].repeat for i in k.ops) for k in kernels], np.float64)
 
 
 def _sparse_macs(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -> Column | None:

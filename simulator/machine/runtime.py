@@ -9,7 +9,10 @@ from simulator.machine.spec import EngineKind, HardwareClass, Identifier, Patter
 from simulator.ops.work import Kind
 
 Fallback = Literal["per_op", "first_unsupported"]
-Added = Literal["batch_norm", "bias", "linear_bias", "pad", "pool_indices", "weight_norm", "casts", "copies"]
+Added = Literal[
+    "batch_norm", "bias", "wide_batch_norm", "linear_bias", "pad", "weight_norm", "moments", "pool_indices",
+    "casts", "half_group_norms", "copies",
+]  # fmt: skip
 Layout = Literal["channels_first", "channels_last"]
 
 
@@ -85,6 +88,7 @@ class Profile(Instructions):
     weight_copies: f.Count | None = None  # that a convolution with a window makes of its weights in each run; default: 1
     page_fault: f.Seconds | None = None  # of the first write to each page of such a copy above 32 MiB; default: not counted
     inference_overhead: f.Seconds
+    loop_step: f.Seconds | None = None  # a round of a loop that waits for its loads, where threads loop over images and channels
     switch: f.Seconds | None = None  # of coming to this engine from another within an inference
     static_split: bool = False  # over all units alike, whatever each of them can do
     asynchronous: bool = False  # launches hide behind a busy device: a kernel takes at least its launch
