@@ -21,6 +21,8 @@ from simulator.transform.precision import AUTOCAST, Precision, precision_of, pre
 from simulator.transform.weights import multiplied
 from simulator.workload import WorkTable, footprint, work_table
 
+_GROUP_NORMS = frozenset({"InstanceNormalization", "GroupNormalization", "GroupNorm"})
+
 
 @lru_cache(maxsize=64)
 def prepare(
@@ -41,7 +43,7 @@ def prepare(
     how its images lie, `in_place` what is written over its input; `once` counts what kernels compute again at home only,
     `counted` are types of operators whose elements are counted.
     """
-    graph = _in_precision(with_added(model.graph, adds), precision, fusion, casts="casts" in adds)
+    graph = _in_precision(with_added(model.graph, adds), precision, fusion, adds)
     graph = _with_copies(graph, fusion, layout) if "copies" in adds else graph
     graph = _with_interface_casts(graph, model.graph) if "interface_casts" in adds else graph
     graph = _with_reorders(graph) if "blocks" in adds else graph
@@ -57,14 +59,22 @@ def prepare(
     return Prepared(graph, kernels, work, live)
 
 
-def _in_precision(graph: Graph, precision: str | None, fusion: tuple[str, ...], *, casts: bool) -> Graph:
+def _in_precision(graph: Graph, precision: str | None, fusion: tuple[str, ...], adds: Container[str]) -> Graph:
     """The graph in a precision; mixed precision by casts where the runtime has them."""
-    half = AUTOCAST.get(precision or "") if casts else None
+    half = AUTOCAST.get(precision or "") if "casts" in adds else None
     if half is None:
         return with_precision(graph, precision) if precision else graph
     from simulator.transform.autocast import autocast
 
-    return autocast(graph, half, {i: idiom.kind for i, idiom in _framework_operators(graph, fusion)[1].items()})
+    idioms = _framework_operators(graph, fusion)[1]
+    norms = _group_norms(graph, idioms) if "half_group_norms" in adds else frozenset()
+    return autocast(graph, half, {i: idiom.kind for i, idiom in idioms.items()}, norms)
+
+
+def _group_norms(graph: Graph, idioms: Mapping[int, Idiom]) -> frozenset[int]:
+    """The operators of group norms, by index: those of the library's own, and what exporters take them apart into."""
+    found = {i for i, op in enumerate(graph.ops) if op.op_type in _GROUP_NORMS}
+    return frozenset(found.union(*(idioms[i].ops for i in found if i in idioms)))
 
 
 def _with_copies(graph: Graph, fusion: tuple[str, ...], layout: str) -> Graph:

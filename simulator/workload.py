@@ -63,7 +63,8 @@ class WorkTable:
     `images` the images that each works on: a bound needs neither. `refused` names for each row the engines that do not run
     it, and why; empty where there is no such engine. `counts` says how many kernels a row stands for (None: one).
     `sparse_macs` are those of `macs` whose weights have two zeros in four (None: no weight of the network has), `joined` the
-    tensors that concatenations in the kernel join (None: there are none).
+    tensors that concatenations in the kernel join (None: there are none), `steps` rounds of a loop in every thread, one after
+    another (None: no kernel has such).
     `pieces` is 1 for copies that bring pieces of tensors to other places, 2 for transpositions of short ones, 0 for others (None:
     there are none).
     `counted_elements` is (n_kernels, n_types): elements that the operators of each type in `counted` work on, of those for which
@@ -95,6 +96,7 @@ class WorkTable:
     pieces: Column | None = None
     counted: tuple[str, ...] = ()
     counted_elements: Column | None = None
+    steps: Column | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -256,6 +258,7 @@ def work_table(
         pieces=_pieces(graph, kernels),
         counted=counted,
         counted_elements=_counted_elements(graph, kernels, counted) if counted else None,
+        steps=_steps(graph, kernels, works),
     )
 
 
@@ -263,6 +266,13 @@ def _joined(graph: Graph, kernels: Sequence[Kernel]) -> Column | None:
     """Tensors that the concatenations of every kernel join; None where there are no concatenations."""
     counts = [sum(len(op.inputs) * op.repeat for op in (graph.ops[i] for i in k.ops) if op.op_type == "Concat") for k in kernels]
     return np.array(counts, np.float64) if any(counts) else None
+
+
+def _steps(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -> Column | None:
+    """Rounds of the loops of every kernel; None where there are none."""
+    if not any(work.steps for work in works):
+        return None
+    return np.array([sum(works[i].steps * graph.ops[i].repeat for i in k.ops) for k in kernels], np.float64)
 
 
 def _sparse_macs(graph: Graph, kernels: Sequence[Kernel], works: Sequence[Work]) -> Column | None:

@@ -27,6 +27,8 @@ def compute_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ..
     found = [seconds for seconds, count in zip(units, counts, strict=True) if count.any()]
     if limits.ideal:
         return np.asarray(reduce(np.maximum, found, np.zeros(len(work))))
+    if work.steps is not None:
+        found.append(steps_s(work, limits, placement))
     if any(_has_instructions(profile) for profile in limits.profiles.values()):
         found.append(instructions_s(work, limits, placement, units[0]))
     return reduce(np.add, found) if found else np.zeros(len(work))
@@ -85,6 +87,17 @@ def filled_share(work: WorkTable, limits: Limits, placement: tuple[EngineParams,
             found = utilisation(work, engine, profile, engine.native(rate) or rate)
             result = found if rows.all() else np.where(rows, found, result)
     return np.asarray(result)
+
+
+def steps_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> Array:
+    """Rounds of loops whose threads wait for each load · the runtime's `loop_step`; 0 where it gives none."""
+
+    def step(engine: EngineParams) -> Number:
+        figure = limits.of(engine).loop_step
+        return 0.0 if figure is None else figure.seconds(engine.clock_hz)
+
+    steps = np.zeros(len(work)) if work.steps is None else work.steps
+    return np.asarray(steps * by_engine(placement, work, lambda engine, _: step(engine)))
 
 
 def instructions_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...], matrix_s: Array) -> Array:

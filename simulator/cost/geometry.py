@@ -102,13 +102,30 @@ def _tiles_share(work: WorkTable, units: Number, profile: Profile) -> Array:
     k0 = profile.prologue_k.value if profile.prologue_k else 0.0
     fused = np.array([kind is Kind.ATTENTION for kind in work.kinds], np.bool_)
     serial = np.array([kind is Kind.RECURRENT for kind in work.kinds], np.bool_)
-    products = tensor_core.slowdown(m, n, k, np.where(serial, np.minimum(groups, 1.0), groups), units, k0)
-    return np.asarray(kernel_share(work, profile) / np.where(fused, tensor_core.attention_slowdown(m, n), products))
+    wide, deep = padded_groups(work) if profile.odd_groups is not None else (n, k)
+    products = tensor_core.slowdown(m, wide, deep, np.where(serial, np.minimum(groups, 1.0), groups), units, k0)
+    padded = products * np.where(n * k > 0, wide * deep / np.maximum(n * k, 1.0), 1.0)
+    return np.asarray(kernel_share(work, profile) / np.where(fused, tensor_core.attention_slowdown(m, n), padded))
+
+
+def padded_groups(work: WorkTable) -> tuple[Array, Array]:
+    """Sizes n and k as they are multiplied: of convolutions whose groups have a width that no kernel is made for, padded to the
+    tiles of kernels for any width.
+    """
+    _, n, k, _ = work.gemm.T
+    generic = _is_grouped(work) & ~tensor_core.is_group_width(n, work.channels)
+    tile_n, tile_k = tensor_core.GROUP_TILE
+    deep = k / np.maximum(work.channels, 1.0) * np.ceil(work.channels / tile_k) * tile_k
+    return np.where(generic, np.ceil(n / tile_n) * tile_n, n), np.where(generic, deep, k)
+
+
+def _is_grouped(work: WorkTable) -> NDArray[np.bool_]:
+    return np.array([kind is Kind.GROUPED_CONV for kind in work.kinds], np.bool_)
 
 
 def kernel_share(work: WorkTable, profile: Profile) -> Array | float:
     """Share of the rate that is left where the library has no kernel for the shape: products of rows that no load instruction
-    fits (convolutions lay out theirs themselves), convolutions of groups of another width.
+    fits (convolutions lay out theirs themselves), convolutions whose groups have another width, or not as many outputs as inputs.
     """
     _, n, k, _ = work.gemm.T
     load, kinds = tensor_core.LOAD_BYTES, work.kinds
@@ -117,9 +134,8 @@ def kernel_share(work: WorkTable, profile: Profile) -> Array | float:
         aligned = tensor_core.alignment_share(n, k, work.element_bytes, load, 1.0, profile.misaligned.value, load)
         share = np.where(np.array([kind in MATRIX_PRODUCTS for kind in kinds], np.bool_), aligned, 1.0)
     if profile.odd_groups is not None:
-        grouped = np.array([kind is Kind.GROUPED_CONV for kind in kinds], np.bool_)
-        odd = grouped & ~np.isin(work.channels, tensor_core.GROUP_WIDTHS)
-        share = np.where(odd, profile.odd_groups.value, share)
+        own = tensor_core.is_group_width(n, work.channels) & (n == work.channels)
+        share = np.where(_is_grouped(work) & ~own, profile.odd_groups.value, share)
     return share
 
 

@@ -16,7 +16,8 @@ Array = NDArray[np.float64]
 TILES = ((256, 128), (128, 256), (128, 128), (128, 64), (64, 128), (64, 64), (128, 32), (32, 128), (64, 16), (16, 64))
 ATTENTION_BLOCK = 64.0  # queries and keys of fused attention come in blocks of it
 SPLITS = (1, 2, 4, 8, 16, 32)  # ways of cutting k, each with its own partial result
-GROUP_WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128)  # channels of a group that libraries have kernels of grouped convolutions for
+GROUP_WIDTHS = (1, 2, 4, 8, 16, 32, 64)  # channels of a group, as many in as out, that grouped convolutions have kernels for
+GROUP_TILE = (64.0, 32.0)  # outputs and inputs of a group that kernels for any width work on at once
 LOAD_BYTES = 16.0  # of the widest load instruction: rows of other multiples come in smaller pieces
 
 
@@ -100,6 +101,11 @@ def attention_slowdown(queries: Number, keys: Number, block: Number = ATTENTION_
     belongs to the efficiency. Source: Dao, FlashAttention-2, ICLR 2024, section 3.3. 1 without a product.
     """
     return 1.0 / np.maximum(tile_efficiency(queries, keys, block, block), 1e-30)
+
+
+def is_group_width(outputs: Number, inputs: Number) -> NDArray[np.bool_]:
+    """Whether libraries have kernels for convolutions whose groups have so many channels: powers of two up to 64, in and out."""
+    return np.asarray(np.isin(outputs, GROUP_WIDTHS) & np.isin(inputs, GROUP_WIDTHS))
 
 
 def full_rate_multiple(full_bytes: Number, element_bytes: Number) -> Array:

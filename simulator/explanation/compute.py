@@ -1,7 +1,7 @@
 """What the arithmetic of a kernel takes: each unit's operations over the rate that it reaches."""
 
 from simulator.cost.blocks import plan_of
-from simulator.cost.compute import compute_parts_s, dense_macs, instructions_s, on_vectors
+from simulator.cost.compute import compute_parts_s, dense_macs, instructions_s, on_vectors, steps_s
 from simulator.cost.geometry import column_elements, is_narrow, padded_share
 from simulator.explanation.alone import slower_alone
 from simulator.explanation.book import vector_efficiency
@@ -68,7 +68,10 @@ def compute_section(scene: Scene) -> Section:
         found.append(term("special_s", "special", "s", _special(scene), special, "exp, erf, root and the like"))
     if beside:
         found.append(_instructions(scene, beside, matrix))
-    names = [("matrix", matrix), ("vector", vector), ("special", special), ("instructions", beside)]
+    waited = scene.own(steps_s(scene.work, limits, placement))
+    if waited:
+        found.append(_steps(scene, waited))
+    names = [("matrix", matrix), ("vector", vector), ("special", special), ("instructions", beside), ("loop", waited)]
     parts = [Quantity(name, seconds, "s") for name, seconds in names if seconds]
     whole, alone = sum_of(parts), slower_alone(scene)
     note = "" if alone is None else "too few elements to split: one unit takes as long as these do on all, times their number"
@@ -159,6 +162,19 @@ def _at(scene: Scene, rate: Expression) -> Expression:
     if scene.kind not in table and "default" not in table:
         return rate
     return rate * scene.book.by_kind("vector share", scene.engine, "vector_share", table, scene.kind)
+
+
+def _steps(scene: Scene, value: float) -> Term:
+    """Rounds of a loop in every thread, each as long as its loads take to come."""
+    figure, clock = scene.profile.loop_step, scene.book.clock(scene.engine_spec)
+    assert figure is not None
+    assert scene.work.steps is not None
+    steps = Quantity("steps", scene.own(scene.work.steps))
+    if figure.per_cycle and clock is not None:
+        each: Expression = scene.book.of_profile("cycles a step", scene.engine, "loop_step", figure) / clock
+    else:
+        each = scene.book.of_profile("step", scene.engine, "loop_step", figure)
+    return term("loop_s", "loop", "s", steps * each, value, "a thread for each place, which loops over images and channels")
 
 
 def _instructions(scene: Scene, value: float, matrix_s: float) -> Term:

@@ -7,7 +7,7 @@ import numpy as np
 
 from simulator.cost import tensor_core
 from simulator.cost.compute import filled_share
-from simulator.cost.geometry import kernel_share, on_blocks, systolic_cycles
+from simulator.cost.geometry import kernel_share, on_blocks, padded_groups, systolic_cycles
 from simulator.explanation.expression import Expression, Quantity, constant, largest, least, whole
 from simulator.explanation.scene import Scene
 from simulator.explanation.terms import Term, term
@@ -106,17 +106,19 @@ def _tiles(scene: Scene) -> tuple[tuple[Term, ...], Expression | None, str]:
     note = ""
     if Kind(scene.kind) is Kind.RECURRENT:
         groups, note = Quantity("groups", min(groups.number, 1.0)), "; one step after another"
+    wide, deep, padded = _padded_groups(scene, n, k)
+    note += padded
     units, prologue = _units(scene), scene.profile.prologue_k
     k0 = scene.book.of_profile("k0", scene.engine, "prologue_k", prologue) if prologue else None
-    steps = tensor_core.tile_steps(m.number, n.number, k.number, groups.number, units.number, k0.number if k0 else 0.0)
+    steps = tensor_core.tile_steps(m.number, wide.value, deep.value, groups.number, units.number, k0.number if k0 else 0.0)
     tile, cut = np.unravel_index(int(np.argmin(steps)), steps.shape[:2])
     tm, tn = (Quantity(s, float(x)) for s, x in zip(("tm", "tn"), tensor_core.TILES[tile], strict=True))
     split = Quantity("splits", float(tensor_core.SPLITS[cut]))
     costs = [float(tensor_core.tile_cost(*sides)) for sides in tensor_core.TILES]
     relative = Quantity("cost", costs[tile] / min(costs))
-    waves = whole(groups * whole(m / tm) * whole(n / tn) * split / units)
+    waves = whole(groups * whole(m / tm) * whole(wide / tn) * split / units)
     blocks = term("waves", "waves", "", waves, note=f"tiles of {tm.number:.0f} × {tn.number:.0f} over {units.number:.0f} units")
-    each = whole(k / split)
+    each = whole(deep / split)
     each = each if k0 is None else each + (k0 if split.number == 1 else constant(2.0) * k0)
     depth = term("depth", "depth", "", each)
     spent = units * Quantity("waves", blocks.value) * tm * tn * Quantity("depth", depth.value) * relative
@@ -124,6 +126,16 @@ def _tiles(scene: Scene) -> tuple[tuple[Term, ...], Expression | None, str]:
     share = least(_ONE, m * n * k * groups / spent)
     lost = _without_kernel(scene)
     return (blocks, depth), share if lost is None else share * lost, note
+
+
+def _padded_groups(scene: Scene, n: Quantity, k: Quantity) -> tuple[Expression, Expression, str]:
+    """Sizes n and k as they are multiplied, and what to say of it: see `padded_groups`."""
+    found = padded_groups(scene.work) if scene.profile.odd_groups is not None else scene.work.gemm.T[1:3]
+    if (scene.own(found[0]), scene.own(found[1])) == (n.number, k.number):
+        return n, k, ""
+    tile_n, tile_k = (Quantity(s, x) for s, x in zip(("group tile", "group depth"), tensor_core.GROUP_TILE, strict=True))
+    own = channels(scene)
+    return whole(n / tile_n) * tile_n, k / own * whole(own / tile_k) * tile_k, "; each group padded to tiles for any width"
 
 
 def _without_kernel(scene: Scene) -> Quantity | None:

@@ -11,8 +11,8 @@ from simulator.ops.work import Kind
 
 Fallback = Literal["per_op", "first_unsupported"]
 Added = Literal[
-    "batch_norm", "bias", "linear_bias", "pad", "pool_indices", "weight_norm", "weight_norm_first", "casts", "copies",
-    "interface_casts", "blocks",
+    "batch_norm", "bias", "wide_batch_norm", "linear_bias", "pad", "weight_norm", "weight_norm_first", "moments", "pool_indices",
+    "casts", "half_group_norms", "copies", "interface_casts", "blocks",
 ]  # fmt: skip
 Layout = Literal["channels_first", "channels_last"]
 
@@ -104,6 +104,7 @@ class Profile(Instructions):
     channel_blocks: bool = False  # convolutions work on blocks of channels (ops/blocks.py), others on columns of the image
     page_fault: f.Seconds | None = None  # of the first write to each page of such a copy above 32 MiB; default: not counted
     inference_overhead: f.Seconds
+    loop_step: f.Seconds | None = None  # a round of a loop that waits for its loads, where threads loop over images and channels
     switch: f.Seconds | None = None  # of coming to this engine from another within an inference
     static_split: bool = False  # over all units alike, whatever each of them can do
     execution: Literal["sequence", "pipeline"] = "sequence"  # kernels one after the other, or laid out beside each other

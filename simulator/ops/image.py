@@ -91,7 +91,9 @@ def _interpolation(op: OpView, default: str = "nearest") -> Work:
         return Work(vector_ops=_antialias_ops(data, out, taps))
     touched = samples * op.out_elements()
     reads = {0: touched} if touched < op.elements(0) else {}
-    return Work(vector_ops=_weighing(samples) * op.out_elements(), kind=None if samples > 1 else Kind.COPY, read_elements=reads)
+    steps = math.prod(op.out_shape()[:2]) if op.attr("looped", 0) else 0
+    kind = None if samples > 1 else Kind.COPY
+    return Work(vector_ops=_weighing(samples) * op.out_elements(), kind=kind, read_elements=reads, steps=steps)
 
 
 _RESIZE_ROLES = {1: Input.CONFIG, 2: Input.CONFIG, 3: Input.CONFIG}

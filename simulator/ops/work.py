@@ -75,7 +75,8 @@ class Work:
     only when reported. `vector_ops` is other arithmetic, `special_ops` transcendental functions and square roots.
     `read_elements` maps an input's position to the elements read (a Gather reads only the rows it picks).
     `kind` overrides the rule's kernel class; `gemm` is the shape of the largest matrix product inside, `window` what
-    slides over the image of a convolution or a pool.
+    slides over the image of a convolution or a pool. `steps` are rounds of a loop that each thread runs one after another,
+    where a library splits the work no further.
     """
 
     macs: int = 0
@@ -85,6 +86,7 @@ class Work:
     kind: Kind | None = None
     read_elements: Mapping[int, int] = field(default_factory=lambda: NO_PARTIAL_READS)
     window: Window | None = field(default=None, compare=False)
+    steps: int = 0
 
     @property
     def flops(self) -> int:

@@ -18,6 +18,8 @@ Rewrite = Callable[[Graph, Op], "tuple[tuple[Op, ...], Tensors] | None"]
 ADDITIONS: Final[dict[str, Rewrite]] = {}
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _RUN_FIRST = frozenset({"weight_norm_first"})
+_GROUP_NORMS = frozenset({"InstanceNormalization", "GroupNormalization"})
+_INDEXED_ELEMENTS = 2**31 - 1  # what 32-bit indices reach
 _RENAMED = "onnx::Conv"  # what PyTorch's exporter calls weights that it computes: those of a folded batch norm
 
 
@@ -62,6 +64,35 @@ def batch_norm(graph: Graph, op: Op) -> tuple[tuple[Op, ...], Tensors] | None:
     names = [f"{op.name}/{part}" for part in ("scale", "shift", "mean", "variance")]
     vectors = {n: TensorSpec(n, (channels.elements,), channels.dtype, Role.WEIGHT) for n in names}
     return _split(graph, op, "BatchNormalization", "batch_norm", tuple(names), vectors)
+
+
+@addition("wide_batch_norm")
+def wide_batch_norm(graph: Graph, op: Op) -> tuple[tuple[Op, ...], Tensors] | None:
+    """A batch norm of 2^31 − 1 elements or more is element-wise code for any layout: cuDNN's kernels count in 32 bits.
+
+    Source: PyTorch, aten/src/ATen/native/Normalization.cpp (`_select_batch_norm_backend`), cuda/Normalization.cu
+    (`batch_norm_choose_impl`: `General` where 32-bit indices do not reach).
+    """
+    if op.op_type != "BatchNormalization" or op.domain or graph.tensors[op.outputs[0]].elements < _INDEXED_ELEMENTS:
+        return None
+    return (replace(op, op_type="batch_norm_any", domain="aten"),), {}
+
+
+@addition("moments")
+def moments(graph: Graph, op: Op) -> tuple[tuple[Op, ...], Tensors] | None:
+    """Group norms are two kernels: means and deviations first, then what they are applied to is read once more.
+
+    Source: PyTorch, aten/src/ATen/native/cuda/group_norm_kernel.cu (`RowwiseMomentsCUDAKernel`).
+    """
+    if op.op_type not in _GROUP_NORMS or op.domain:
+        return None
+    data = graph.tensors[op.inputs[0]]
+    made = replace(data, name=f"{op.name}/moments", shape=(data.shape or (1,))[:1], role=Role.ACTIVATION)
+    first = Op(
+        f"{op.name}/moments", "moments", "aten", graph.opset, (data.name,), (made.name,),
+        origin=op.origin, repeat=op.repeat, added=True,
+    )  # fmt: skip
+    return (first, op), {made.name: made}
 
 
 @addition("bias")

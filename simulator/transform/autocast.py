@@ -8,7 +8,7 @@ type, a cast runs before it; weights stay fp32 in memory and are cast in every f
 Source: PyTorch, Automatic Mixed Precision package, CUDA operator reference, https://pytorch.org/docs/stable/amp.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
@@ -33,9 +33,12 @@ _UNSCALED: Final = frozenset({Input.CONFIG, Input.SCALE})
 Regions = Mapping[int, Kind]  # operators that the framework has as one: attention, norms, activation functions, by index
 
 
-def autocast(graph: Graph, half: DType, regions: Regions = MappingProxyType({})) -> Graph:
-    """The graph in mixed precision; `half` is float16 or bfloat16, `regions` are operators that the framework has as one."""
-    cast = _Autocast(graph, half, regions)
+def autocast(graph: Graph, half: DType, regions: Regions = MappingProxyType({}), in_half: Container[int] = frozenset()) -> Graph:
+    """The graph in mixed precision; `half` is float16 or bfloat16, `regions` are operators that the framework has as one.
+
+    Operators `in_half`, by index, run in 16 bit whatever the lists say.
+    """
+    cast = _Autocast(graph, half, regions, in_half)
     for index, op in enumerate(graph.ops):
         cast.place(index, op)
     return replace(graph, ops=tuple(cast.ops), tensors=cast.tensors)
@@ -48,6 +51,7 @@ class _Autocast:
     graph: Graph
     half: DType
     region_of: Regions
+    in_half: Container[int]
     ops: list[Op] = field(default_factory=list)
     tensors: dict[str, TensorSpec] = field(default_factory=dict)
     cast: dict[tuple[str, str, int], str] = field(default_factory=dict)  # tensor, type, repeat → its copy in that type
@@ -73,6 +77,8 @@ class _Autocast:
 
     def _wanted(self, index: int, op: Op) -> DType | None:
         """The type that autocast's lists give an operator; None for those that follow their inputs."""
+        if index in self.in_half:
+            return self.half
         if index in self.region_of:
             kind = self.region_of[index]
             return self.half if kind is Kind.ATTENTION else FLOAT32 if kind is Kind.NORM else None

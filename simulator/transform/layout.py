@@ -24,6 +24,8 @@ _SLICES: Final = frozenset({"Slice", "Split", "Expand"})
 _IN_ONE_PIECE: Final = frozenset({Kind.NORM, Kind.SOFTMAX})
 _KEEPS_ORDER: Final = frozenset({Kind.POINTWISE, Kind.CAST, Kind.POOL, Kind.COPY})
 _CHANNELS_LAST: Final = (0, 2, 3, 1)
+_ANY_ORDER: Final = frozenset({"BatchNormalization", "batch_norm_any"})  # norms that keep it
+_INTERPOLATIONS: Final = frozenset({"Resize", "Upsample"})
 _LOAD_BYTES: Final = 16  # of the widest load instruction of a GPU
 
 
@@ -74,6 +76,8 @@ class _Layout:
         needs = [self._needs(op, kind, i) for i in range(len(op.inputs))]
         names = [self._copied(op, n, need) if need else n for n, need in zip(op.inputs, needs, strict=True)]
         op = replace(op, inputs=tuple(names))
+        if self._is_looped(op):
+            op = replace(op, attrs={**op.attrs, "looped": 1})
         self.ops.append(op)
         for name in op.outputs:
             if name:
@@ -92,7 +96,7 @@ class _Layout:
         if op.op_type == "Reshape" or op.op_type == "Flatten":
             fits = position > 0 or view_order(shape, self.tensors[op.outputs[0]].shape or (), strides) is not None
         elif kind in _IN_ONE_PIECE:
-            fits = op.op_type == "BatchNormalization" or (ordered and strides.dense)
+            fits = op.op_type in _ANY_ORDER or (ordered and strides.dense)
         elif kind is Kind.GEMM:
             fits = ordered
         elif kind is Kind.BATCHED_GEMM and len(shape) > 2:
@@ -100,6 +104,18 @@ class _Layout:
         else:
             fits = True
         return None if fits else plain
+
+    def _is_looped(self, op: Op) -> bool:
+        """Whether an interpolation has a thread for each place of its result only, which loops over images and channels.
+
+        So PyTorch's kernels for two dimensions do, linear and cubic, but for images channels last, which cubic ones do not
+        know (aten/src/ATen/native/cuda/UpSampleBilinear2d.cu, UpSampleBicubic2d.cu).
+        """
+        data, mode = self.tensors[op.inputs[0]], op.attrs.get("mode")
+        if op.op_type not in _INTERPOLATIONS or data.rank != 4 or mode not in ("linear", "cubic") or op.attrs.get("antialias"):
+            return False
+        strides = self.strides.get(data.name, Strides(self._image(4)))
+        return mode == "cubic" or not _is_channels_last(strides.order, data.shape or ())
 
     def _copied(self, op: Op, name: str, order: Order) -> str:
         """The tensor copied into an order, once for all that need it so."""
@@ -166,7 +182,7 @@ class _Layout:
             return Strides(tuple(perm.index(d) for d in before.order), before.dense)
         if self.kinds[self.graph.producer[name]] is Kind.VIEW:
             return view_order(self.tensors[source].shape or (), shape, before) or plain
-        if op.op_type == "BatchNormalization" or (kind in _KEEPS_ORDER and len(before.order) == len(shape)):
+        if op.op_type in _ANY_ORDER or (kind in _KEEPS_ORDER and len(before.order) == len(shape)):
             return Strides(before.order, dense=op.op_type not in _SLICES)
         return plain
 

@@ -101,7 +101,7 @@ def test_it_keeps_within_the_terminal(args: tuple[str, ...], columns: int) -> No
 
 def test_what_it_says_of_a_kernel() -> None:
     out = "\n".join(good("explain", *CONV, COLUMNS="80").lines)
-    assert "= 115.6 MMAC / (46.2 TMAC/s · 0.442)" in out
+    assert "= 115.6 MMAC / (46.18 TMAC/s · 0.4262)" in out
     assert "engines.tensor.peak.fp32 = 16384 MAC/cycle   derived, rtx4090" in out
     assert "NVIDIA Ada GPU Architecture, white paper" in out
     assert "bound by compute" in out

@@ -7,6 +7,7 @@ from support.machines import hardware, runtime
 
 from simulator.cost.tensor_core import attention_slowdown, slowdown
 from simulator.estimator import estimate
+from simulator.explanation.layer import explain_layer
 from simulator.machine.spec import HardwareSpec
 from simulator.model import Model
 
@@ -46,6 +47,35 @@ def test_a_depthwise_convolution_runs_on_the_vector_unit() -> None:
     """Its groups fill no tile, which costs nothing there."""
     est = estimate(depthwise(), gpu(kind="tiles"), runtime(on_vector=["depthwise_conv"], prologue_k=35))
     assert est.cost.compute_s.sum() == pytest.approx(64 * 16 * 16 * 9 / 0.1e12)
+
+
+def grouped(inputs: int, outputs: int) -> Model:
+    """Four groups of so many channels, windows of 3 × 3 over 16 × 16 places."""
+    nodes = [node("Conv", "x w", "y", group=4)]
+    weights = [weight("w", 4 * outputs, inputs, 3, 3)]
+    return Model(resolved(model(nodes, [value("x", 1, 4 * inputs, 18, 18)], ["y"], weights)))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "wide", "deep", "share"),
+    [
+        (32, 32, 32, 32, 1.0),  # kernels of their own
+        (8, 16, 16, 8, 0.4),  # as many outputs as inputs they want
+        (24, 24, 64, 32, 0.4),  # for any width: whole tiles of 64 outputs, 32 inputs
+        (128, 128, 128, 128, 0.4),
+        (112, 112, 128, 128, 0.4),
+    ],
+)
+def test_groups_that_no_kernel_is_made_for(inputs: int, outputs: int, wide: int, deep: int, share: float) -> None:
+    network = grouped(inputs, outputs)
+    est = estimate(network, gpu(kind="tiles"), runtime(prologue_k=35, odd_groups=share))
+    padded = 256.0 * wide * 9 * deep * 4
+    slower = float(slowdown(256.0, float(wide), 9.0 * deep, 4.0, 8.0, 35.0))
+    assert est.cost.compute_s.sum() == pytest.approx(padded / 0.5e12 * slower / share)
+    terms = {t.key: t.value for t in explain_layer(est, est.work.names[0]).terms}
+    assert terms["compute_s"] == pytest.approx(est.cost.compute_s.sum())
+    without = estimate(network, gpu(kind="tiles"), runtime(prologue_k=35))
+    assert without.cost.compute_s.sum() <= est.cost.compute_s.sum()
 
 
 @pytest.mark.parametrize(("length", "padded"), [(64, 64), (65, 128), (197, 256), (512, 512)])
