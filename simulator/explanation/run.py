@@ -61,7 +61,7 @@ def _host(est: Estimate) -> Term | None:
         profile = est.runtime.profile(engine.kind)
         assert profile is not None
         if profile.dispatch is not None:
-            own = [place.id == engine.id for place in cost.placement]
+            own = np.array([place.id == engine.id for place in cost.placement]) & (cost.dispatch_s > 0.0)
             quantity = book.of_profile("dispatch", engine, "dispatch", profile.dispatch)
             clock = None if machine.clock_hz is None else float(machine.clock_hz)
             launches = Quantity("launches", float(est.work.launches[own].sum()))

@@ -65,7 +65,7 @@ def test_exit_texts() -> None:
 
 
 def test_exits_are_for_what_ifs() -> None:
-    with pytest.raises(UsageError, match="whatif alone"):
+    with pytest.raises(UsageError, match="whatif and sweep alone"):
         sim.solve("resnet18", "rpi4", "memories.dram.bandwidth", "latency<=1s", settings=["exit=layer2.1.relu:0.5"])
     reasons = [
         o.reason
