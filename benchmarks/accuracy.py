@@ -87,6 +87,21 @@ def latency_table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def family_table(rows: Sequence[Row]) -> list[str]:
+    """For every machine and runtime the families that are off by more than 10 % in the median: median predicted / measured."""
+    lines = ["| machine | runtime | families off by more than 10 %: median of predicted / measured (runs) |", "|---|---|---|"]
+    for (machine, runtime), own in sorted(grouped(rows, board).items()):  # type: ignore[misc]
+        families = grouped([row for row in own if row.predicted.measured.family], lambda row: row.predicted.measured.family)
+        scores = {
+            name: score([r.predicted.latency_s for r in of], [r.predicted.measured.latency_s for r in of])
+            for name, of in families.items()
+        }
+        far = sorted((found.bias, name, found.n) for name, found in scores.items() if found.median > 0.1)
+        names = ", ".join(f"{name} {bias:.2f} ({n})" for bias, name, n in far)
+        lines.append(f"| `{machine}` | `{runtime}` | {names or 'none'} |")
+    return lines
+
+
 def energy_table(rows: Sequence[Row]) -> list[str]:
     """The same for energy, where it was measured and is predicted."""
     lines = ["| machine | runtime | runs | median | p90 | bias |", "|---|---|---:|---:|---:|---:|"]
@@ -133,6 +148,8 @@ def main() -> None:
     save(figure(Validation(tuple(predicted), tuple(unpredicted), ()), size_in=(7.0, 6.0))[0], picture)
     energy = energy_table(rows)
     lines = ["", *latency_table(rows), "", *(["Energy:", "", *energy, ""] if energy else [])]
+    if options.section == "exported":
+        lines += ["Residuals by family, in sample:", "", *family_table(rows), ""]
     lines += [sources([measured for path in files for measured in rows_of(path)[0]]), ""]
     lines += [f"![Predicted against measured latency](images/{picture.name})", ""]
     options.document.write_text(written(options.document.read_text("utf-8"), options.section, lines), "utf-8")

@@ -13,7 +13,7 @@ from simulator.cost.compute import engine_types
 from simulator.cost.energy import defaults_used
 from simulator.cost.limits import Limits, limits_of, works_by_blocks
 from simulator.cost.parts import Part, parts_of
-from simulator.cost.pipeline import laid_out
+from simulator.cost.pipeline import has_pipelines, laid_out, set_up_share
 from simulator.cost.table import CostTable, Traffic, cost_table, traffic_of
 from simulator.cost.transfer import Crossings, crossings
 from simulator.errors import UsageError, did_you_mean
@@ -96,7 +96,8 @@ def estimate(
     fallback = fallback_notes(prepared.work, placement, runtime.fallback)
     assumed = () if energy is None else defaults_used(prepared.work, machine, placement, cost.bytes_by_level)
     coded = _weight_notes(prepared.work, limits, placement)
-    notes = (*fallback, *coded, *_energy_notes(hardware, machine, energy, assumed))
+    streamed = _pipeline_notes(hardware, setting)
+    notes = (*fallback, *coded, *streamed, *_energy_notes(hardware, machine, energy, assumed))
     return Estimate(
         model, hardware, runtime, precision, policy, prepared, engines, cost, kernel_s, kernel_j,
         waiting, latency, bound, energy, energy_parts, assumed, fits,
@@ -355,6 +356,17 @@ def _weight_notes(work: WorkTable, limits: Limits, placement: Placement) -> list
     count = unread_weights(work, limits, placement)
     kernels = f"{count} kernel{'s' if count > 1 else ''}"
     return [f"the values of the weights of {kernels} are not known: taken as incompressible when encoded"] if count else []
+
+
+def _pipeline_notes(hardware: HardwareSpec, setting: Setting) -> list[str]:
+    """That the time of a network laid out over the chip is one of the steady state."""
+    work, machine, limits = setting.prepared.work, setting.machine, setting.limits
+    engines = {engine.id: engine for engine in setting.placement}.values()
+    if not has_pipelines(limits) or all(np.any(set_up_share(work, machine, limits, engine)) for engine in engines):
+        return []
+    return [
+        f"{hardware.id} runs the network as a pipeline: the time is that from one result to the next; an image alone takes longer"
+    ]
 
 
 def _energy_notes(hardware: HardwareSpec, machine: Machine, energy: float | None, assumed: Sequence[str]) -> list[str]:

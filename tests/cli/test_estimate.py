@@ -726,3 +726,9 @@ def test_a_picture_of_where_the_time_goes(tmp_path: Path) -> None:
     assert f"wrote {path}" in done.err
     assert "per inference" in done.out
     assert "depthwise" in path.read_text(encoding="utf-8")
+
+
+def test_a_pipeline_says_that_its_time_is_of_the_steady_state() -> None:
+    laid_out = good("estimate", "resnet18", "--hw", "hailo8", "--precision", "int8").out
+    assert "as a pipeline: the time is that from one result to the next" in " ".join(laid_out.split())
+    assert "as a pipeline" not in good("estimate", "resnet18", "--hw", "rpi4", "--precision", "int8").out
