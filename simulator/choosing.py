@@ -102,7 +102,7 @@ def front_of_networks(
     found = [run for run in runs(networks, machines, wanted) if run.runs]
     if not found:
         raise UsageError("none of the networks can run on any of the machines as they are (sim compare says why)")
-    rows = [row_of(run) for run in found]
+    rows = _comparable([row_of(run) for run in found], found)
     columns = {key: _column([row[key] for row in rows]) for key in rows[0]}
     several = len({run.precision for run in found}) > 1
     names = [f"{run.network.name} {run.precision}" if several else run.network.name for run in found]
@@ -111,8 +111,17 @@ def front_of_networks(
     on_front = [run for run, is_there in zip(found, front.mask.tolist(), strict=True) if is_there]
     keys = {objective.key for objective in front.objectives}
     energies = {total_of(name).key for name in NEED_STATIC_POWER}
-    notes = (*(energy_notes(on_front) if keys & energies else ()), *(accuracy_notes(on_front) if "accuracy" in keys else ()))
+    notes = (*(energy_notes(found) if keys & energies else ()), *(accuracy_notes(on_front) if "accuracy" in keys else ()))
     return replace(front, notes=notes)
+
+
+def _comparable(rows: list[dict[str, object]], found: Sequence[Run]) -> list[dict[str, object]]:
+    """Rows without energies that lack static power, where those of other machines have it: less is no better then."""
+    least = [run.estimate is not None and run.estimate.energy_is_least for run in found]
+    if all(least) or not any(least):
+        return rows
+    gaps = dict.fromkeys(total_of(name).key for name in NEED_STATIC_POWER)
+    return [{**row, **gaps} if is_least else row for row, is_least in zip(rows, least, strict=True)]
 
 
 def _column(values: list[object]) -> NDArray[Any]:

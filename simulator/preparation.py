@@ -127,7 +127,8 @@ def prepared_for(
     no kind of engine in particular. `once`: see `prepare`.
     """
     supported = () if hardware is None else supported_by(hardware, usable)
-    fusion, adds = runtime.rules_on("" if hardware is None else hardware.engines[0].kind)
+    kinds = () if hardware is None else [engine.kind for engine in hardware.engines if not usable or engine.id in usable]
+    fusion, adds = runtime.rules_on(kinds[0] if kinds else "")
     how = (fusion, supported, adds, runtime.layout, runtime.in_place)
     return prepare(model, precision, *how, once=once, counted=runtime.counted)
 

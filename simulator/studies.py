@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -224,8 +225,18 @@ def pareto(
     for part in parts:
         if part not in columns:
             raise UsageError(f"no column '{part}'{did_you_mean(part, columns)} (known: {', '.join(columns)})")
+    columns, lost = _that_fit(columns)
     names = [", ".join(_named(cell) for cell in row) for row in zip(*(columns[part].tolist() for part in parts), strict=True)]
-    return front_of(columns, objectives, names=names, reference=reference)
+    front = front_of(columns, objectives, names=names, reference=reference)
+    return replace(front, notes=(*front.notes, f"{lost} rows that do not fit into their machine are left out")) if lost else front
+
+
+def _that_fit(columns: "Columns") -> "tuple[Columns, int]":
+    """The rows of a table without those of a sweep that do not fit into their machine, and how many these are."""
+    fits = columns.get("fits")
+    if fits is None or fits.dtype.kind != "b" or fits.all() or not fits.any():
+        return columns, 0
+    return {name: values[fits] for name, values in columns.items()}, int((~fits).sum())
 
 
 def _named(cell: object) -> str:

@@ -38,7 +38,7 @@ class Result(Protocol):
 
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print")]
 Precisions = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option("--precision", metavar="P[,P…]", help="One or several, as for estimate", autocompletion=opt.complete_precision),
 ]
 
@@ -153,13 +153,13 @@ def recommend(
         _emit_data(found, format, output)
 
 
-def _precisions(text: str | None) -> tuple[str, ...] | None:
-    """`int8,fp32` as names; None where none is given."""
-    if text is None:
+def _precisions(texts: list[str] | None) -> tuple[str, ...] | None:
+    """`int8,fp32`, or one after the other, as names; None where none is given."""
+    if not texts:
         return None
-    names = tuple(name.strip() for name in text.split(","))
+    names = tuple(name.strip() for text in texts for name in text.split(","))
     if not all(names):
-        raise UsageError(f"--precision '{text}': write names with commas between them, for example int8,fp32")
+        raise UsageError(f"--precision '{','.join(texts)}': write names with commas between them, for example int8,fp32")
     return names
 
 

@@ -32,7 +32,7 @@ Objective = Annotated[
     typer.Option("--objective", metavar="COLUMN[:more]", help="latency, energy, memory, size, accuracy …; two or more"),
 ]
 Precisions = Annotated[
-    str | None, typer.Option("--precision", metavar="P[,P…]", help="Of networks", autocompletion=opt.complete_precision)
+    list[str] | None, typer.Option("--precision", metavar="P[,P…]", help="Of networks", autocompletion=opt.complete_precision)
 ]
 Task = Annotated[
     str | None, typer.Option("--task", help="Of the catalogue: imagenet (the default), cifar10, vww, keywords, anomaly")
@@ -110,5 +110,5 @@ def _reference(text: str | None) -> tuple[float, ...] | None:
         raise UsageError(f"--reference {text}: write plain numbers with commas between them, one an objective") from None
 
 
-def _precisions(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(","))
+def _precisions(texts: list[str] | None) -> tuple[str, ...] | None:
+    return tuple(part.strip() for text in texts for part in text.split(",")) if texts else None

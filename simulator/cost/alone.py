@@ -129,4 +129,4 @@ def made_pages(work: WorkTable) -> Array:
     made = np.where((work.input_bytes == 0.0) & (work.weight_bytes > 0.0), work.output_bytes, 0.0)
     largest = np.minimum(np.max(work.output_bytes, initial=0.0), FRESH_ABOVE_BYTES)
     together = float(np.sum(made if work.counts is None else made * work.counts))
-    return np.where(together > 2.0 * largest, np.ceil(made / PAGE_BYTES), 0.0)
+    return np.where(together > 2.0 * largest, np.ceil(made / PAGE_BYTES) * work.launches, 0.0)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from simulator.cost.compute import compute_parts_s
 from simulator.cost.limits import IDEAL
 from simulator.cost.parts import Part, home_bytes_of
+from simulator.cost.traffic import with_read_through
 from simulator.machine.figures import Number
 from simulator.machine.params import EngineParams, Machine, engines_of
 from simulator.workload import WorkTable, total
@@ -66,6 +67,7 @@ def least_traffic(part: Part) -> dict[str, tuple[Number, Number]]:
     found: dict[str, tuple[Number, Number]] = {}
     kept: Number = 0.0
     moved = home_bytes_of(part)
+    rates = with_read_through(machine, {m.id: (m.read_bytes_per_s, m.write_bytes_per_s) for m in machine.memories})
     for memory in machine.memories:
         if memory.is_staging:
             kept = kept + memory.capacity_bytes
@@ -73,7 +75,7 @@ def least_traffic(part: Part) -> dict[str, tuple[Number, Number]]:
             read, written = moved[memory.id]
             compulsory = total(read + written)
             least = np.minimum(compulsory, np.maximum(touched - _column(kept), 0.0))
-            fastest = np.maximum(memory.read_bytes_per_s, memory.write_bytes_per_s)
+            fastest = np.maximum(*rates[memory.id])
             found[memory.id] = (np.where(_column(kept) > 0.0, least, compulsory), _column(fastest))
     return found
 

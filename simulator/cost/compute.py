@@ -35,8 +35,8 @@ def compute_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ..
 
 
 def _has_instructions(profile: Profile) -> bool:
-    counts = (profile.instructions, profile.output_instructions, profile.column_instructions, profile.operator_instructions)
-    return any(counts) or bool(profile.by_type)
+    counts = (profile.instructions, profile.output_instructions, profile.column_instructions, profile.narrow_instructions)
+    return any(counts) or bool(profile.by_type or profile.operator_instructions or profile.vector)
 
 
 def compute_parts_s(work: WorkTable, limits: Limits, placement: tuple[EngineParams, ...]) -> tuple[Array, Array, Array]:
@@ -261,7 +261,7 @@ def engine_types(placement: tuple[EngineParams, ...], work: WorkTable) -> tuple[
 def _column(values: Sequence[Number], codes: NDArray[np.intp]) -> Number:
     """One value for each code; a single one where all are the same number."""
     first = values[0] if values else 1.0
-    if all(value is first or (isinstance(value, float) and value == first) for value in values):
+    if all(value is first or (isinstance(value, float) and isinstance(first, float) and value == first) for value in values):
         return first
     columns = np.concatenate([np.atleast_1d(v) for v in np.broadcast_arrays(*values)], axis=-1)
     return np.asarray(columns[..., codes], np.float64)

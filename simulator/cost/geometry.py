@@ -76,10 +76,11 @@ def column_elements(work: WorkTable, *, blocks: Number = 0.0) -> Array:
 
 
 def on_blocks(work: WorkTable) -> NDArray[np.bool_]:
-    """Convolutions that a library with blocks of channels runs on these."""
+    """Convolutions that a library with blocks of channels runs on these: of single precision."""
     _, n, _, groups = work.gemm.T
     convolves = np.array([kind in CONVOLUTIONS for kind in work.kinds], np.bool_)
-    return convolves & works_on_blocks(work.channels, n, groups)
+    single = np.array([rate == "fp32" for rate in work.rates], np.bool_)
+    return convolves & single & works_on_blocks(work.channels, n, groups)
 
 
 def _shape_share(work: WorkTable, shape: Shape, units: Number, profile: Profile, rate: str) -> Array | float:

@@ -220,6 +220,12 @@ def achieved_rates(
         share = bandwidth_share if memory.achieved is None or not limits.measured else memory.achieved
         share = share * streaming
         result[memory.id] = (memory.read_bytes_per_s * share, memory.write_bytes_per_s * share)
+    return with_read_through(machine, result)
+
+
+def with_read_through(machine: Machine, rates: dict[str, tuple[Number, Number]]) -> dict[str, tuple[Number, Number]]:
+    """Rates by level, read and written, each at least those of the levels that are read through it."""
+    result = dict(rates)
     for weights in (True, False):
         levels = path(machine, weights=weights)
         for inner, outer in zip(reversed(levels[:-1]), reversed(levels), strict=False):

@@ -99,11 +99,11 @@ def switch_s(machine: Machine, limits: Limits, placement: tuple[EngineParams, ..
     """Seconds that each kernel waits because another engine ran before it."""
     if len(engines_of(placement)) < 2:
         return np.zeros(len(placement))
-    profiles = [limits.of(engine) for engine in placement]
+    costs = [0.0 if (own := limits.of(engine).switch) is None else own.seconds(machine.clock_hz) for engine in placement]
     before = (placement[0], *placement[:-1]) if placement else ()
     switched = [one.id != other.id for one, other in zip(before, placement, strict=True)]
-    switch = [p.switch.seconds(machine.clock_hz) if p.switch and new else 0.0 for p, new in zip(profiles, switched, strict=True)]
-    return np.array(switch, np.float64)
+    columns = np.concatenate([np.atleast_1d(cost) for cost in np.broadcast_arrays(*costs)], axis=-1)
+    return np.asarray(columns * np.array(switched, np.float64), np.float64)
 
 
 def link_s(

@@ -141,6 +141,9 @@ WHAT_IFS: Final[tuple[WhatIf, ...]] = (
         ),
     ),
     WhatIf(
+        "loop", "loops that wait for their loads", "if loads came at once", lambda c: c.with_profiles(loop_step=None)
+    ),
+    WhatIf(
         "split", "the even split", "if each unit took as much work as it can do",
         lambda c: c.with_profiles(static_split=False),
     ),
@@ -151,7 +154,7 @@ WHAT_IFS: Final[tuple[WhatIf, ...]] = (
     WhatIf("clock", "the sustained clock", "at the highest clock all the time", lambda c: c.with_engines(sustained_clock=None)),
     WhatIf(
         "launch", "launches of kernels", "if they cost nothing",
-        lambda c: c.with_profiles(kernel_overhead=_NOTHING, fork_overhead=None, page_fault=None),
+        lambda c: c.with_profiles(kernel_overhead=_NOTHING, fork_overhead=None, loop_overhead=None, page_fault=None),
     ),
     WhatIf(
         "dispatch", "a host that launches no faster", "if it launched kernels at once", lambda c: c.with_profiles(dispatch=None)

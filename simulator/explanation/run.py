@@ -167,6 +167,9 @@ def _level_terms(est: Estimate, part: Part) -> list[Term]:
         read, written = moved[memory.id]
         bytes_term = _must_cross(est, part, memory, float((read + written).sum()), kept, must)
         bandwidth = _bandwidth(est, memory)
+        own = float(max(memory.read_bytes_per_s, memory.write_bytes_per_s))
+        if fastest > own:  # a level is at least as fast as what is read through it
+            bandwidth = largest(bandwidth, Quantity("what is read through it", fastest, "B/s"))
         seconds = Quantity("bytes", must, "B") / bandwidth
         found += [bytes_term, term(f"bound_s.{memory.id}", memory.id, "s", seconds, must / fastest)]
     return found

@@ -109,10 +109,12 @@ def _parquet_records(path: Path) -> Iterator[tuple[int, list[str]]]:
         table = arrow_library().parquet.read_table(path)
         columns = [column.to_pylist() for column in table.itercolumns()]
     except (OSError, ValueError, NotImplementedError) as error:
-        raise MeasurementError(f"{path} is not a Parquet table: {str(error).splitlines()[0]}") from error
+        raise MeasurementError(
+            f"{path} is not a Parquet table: {(str(error) or type(error).__name__).splitlines()[0]}"
+        ) from error
     yield 1, [name.strip() for name in table.column_names]
     for line, row in enumerate(zip(*columns, strict=True), 2):
-        cells = [_cell(value).strip() for value in row]
+        cells = ["" if value != value else _cell(value).strip() for value in row]  # NaN: nothing was measured
         if any(cells):
             yield line, cells
 

@@ -276,7 +276,7 @@ class RuntimeSpec(Strict):
         return [path for path, figure in self.figures() if not figure.is_sourced]
 
     def rules_on(self, engine_kind: str) -> tuple[tuple[str, ...], tuple[Added, ...]]:
-        """Fusion rules, and what it adds, on a machine whose first engine is of this kind."""
+        """Fusion rules, and what it adds, on a machine of which the first engine that it uses is of this kind."""
         out = next((names for kind, names in self.except_on.items() if kind == engine_kind), ())
         if not out:
             return self.fusion, self.adds

@@ -8,6 +8,7 @@ from simulator.report.cells import cell, dimension_of
 from simulator.study.pareto import Front, Objective
 from simulator.units import printable, unit_of
 
+_HIDDEN = ("_source", "_of_float")  # columns that a note speaks of
 _WIDTH = 12  # columns of a figure
 
 
@@ -41,7 +42,7 @@ def _shown(objective: Objective, value: float) -> str:
 def _table(found: Front, rows: list[dict[str, object]], width: int) -> RenderableType:
     """What tells points apart, then the objectives."""
     keys = [objective.key for objective in found.objectives]
-    others = [key for key in found.columns if key not in keys and not key.endswith("_source") and _tells(found, key)]
+    others = [key for key in found.columns if key not in keys and not key.endswith(_HIDDEN) and _tells(found, key)]
     words = [key for key in others if found.columns[key].dtype.kind not in "fiub"]
     if not others:  # one point alone still has a name
         words = [key for key in found.columns if found.columns[key].dtype.kind not in "fiub"][:1]

@@ -9,7 +9,7 @@ from simulator.errors import UsageError
 from simulator.report.cells import UNITS, dimension_of
 from simulator.report.plots import breakdown, change, heatmap, lines, matrix, pareto, tornado
 from simulator.report.plots.axes import Quantity
-from simulator.result.quantities import TOTALS, total_of
+from simulator.result.quantities import NEED_STATIC_POWER, TOTALS, total_of
 from simulator.study.axes import Axis
 from simulator.study.result import SweepResult, better_of
 
@@ -165,6 +165,9 @@ def of_comparison(found: "Comparison", metric: str) -> Figure:
     rows, machines, cells = found.matrix()
     several = len({precision for _, precision in rows}) > 1
     names = [f"{model} {precision}" if several else model for model, precision in rows]
+    least = {run.station.name for run in found.runs if run.estimate is not None and run.estimate.energy_is_least}
+    if metric in NEED_STATIC_POWER and least != set(machines):  # what lacks static power is no better for being less
+        cells = [[None if m in least else v for m, v in zip(machines, row, strict=True)] for row in cells]
     shown = Quantity(total.header, total.unit, total.better)
     return matrix.figure(cells, names, machines, value=shown, title=f"{total.header} by network and machine")[0]
 

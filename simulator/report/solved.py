@@ -1,5 +1,8 @@
 """Solutions and sensitivities as text."""
 
+import re
+from typing import Final
+
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -7,9 +10,13 @@ from rich.text import Text
 from simulator.report.cells import cell, ratio
 from simulator.report.tables import headline
 from simulator.result.estimate import Estimate
+from simulator.result.quantities import TOTALS
+from simulator.study.parts import energy_by_part_j
 from simulator.study.sensitivity import KNEE_GAIN, STEP, Effect, Sensitivity
 from simulator.study.solve import Solution
 from simulator.units import printable
+
+_KNEE_WIDTH: Final = 100  # columns from which on the knee is shown
 
 # ---- solutions --------------------------------------------------------------------------------------------------------
 
@@ -48,10 +55,30 @@ def _failure(found: Solution) -> list[RenderableType]:
         if axis.numbers is not None
     )
     goal = " and ".join(printable(target) for target in found.missed or found.targets)
+    pairs = zip(found.axes, found.nearest, strict=False)
+    nearest = ", ".join(f"{axis.name} {cell(value, axis.dimension, per_cycle=axis.per_cycle)}" for axis, value in pairs)
     return [
         Text(f"no {names} from {', '.join(ranges)} gives {goal}", style="bold red"),
-        Text(f"in the way: {in_the_way(found.at)}"),
+        Text(f"nearest miss: {nearest}"),
+        Text(f"in the way: {_obstacle(found)}"),
     ]
+
+
+def _obstacle(found: Solution) -> str:
+    """What the targets that fail are made of: memories that are too small, energy by part, or else the time."""
+    over = [f for f in found.at.memory_fit if not f.fits]
+    words = _words(found.missed)
+    if "fits" in words and over:
+        return ", ".join(f"{f.memory} too small by {cell(f.needs_bytes - f.capacity_bytes, 'bytes')}" for f in over)
+    energy = energy_by_part_j(found.at)
+    if words & {"energy", "energy_j", "power", "power_w"} and energy:
+        parts = sorted(energy.items(), key=lambda part: -part[1])
+        return "energy of " + ", ".join(f"{name} {cell(joules, 'joules')}" for name, joules in parts)
+    return in_the_way(found.at)
+
+
+def _words(texts: tuple[str, ...]) -> set[str]:
+    return set(re.findall(r"[a-z_]+", " ".join(texts)))
 
 
 def in_the_way(est: Estimate) -> str:
@@ -74,14 +101,12 @@ def _sides(found: Solution) -> RenderableType:
     for title in ("as it is", there, "ratio"):
         table.add_column(title, justify="right", no_wrap=True)
     ends = (found.before, found.at)
-    for name, dimension, values in (
-        ("latency", "seconds", [est.latency_s for est in ends]),
-        ("inferences/s", "per_second", [est.throughput_per_s for est in ends]),
-        ("energy", "joules", [est.energy_j for est in ends]),
-    ):
-        before, after = values
-        multiple = after / before if before and after is not None else None
-        table.add_row(name, cell(before, dimension), cell(after, dimension), ratio(multiple))
+    asked = {"latency", "throughput", "energy"} | _words(found.targets)
+    for total in TOTALS.values():
+        if asked & {total.name, total.key}:
+            before, after = (total.of(est) for est in ends)
+            multiple = after / before if before and after is not None else None
+            table.add_row(total.header, cell(before, total.dimension), cell(after, total.dimension), ratio(multiple))
     table.add_row("bound by", found.before.bound, found.at.bound, "")
     table.add_row("fits", *("yes" if est.fits else "no" for est in ends), "")
     return table
@@ -112,7 +137,8 @@ def show_sensitivity(found: Sensitivity, console: Console, top: int) -> None:
     reading = f"elasticity: % of latency (energy) for 1 % more of the figure, over ±{STEP:.0%}; ×½, ×2: latency at half and twice"
     knee = f"knee: the value from which on a doubling wins less than {KNEE_GAIN - 1:.0%}"
     shown = found.effects[: top or None]
-    parts: list[RenderableType] = [headline(est, console.width), Text(reading, style="dim"), Text(knee, style="dim")]
+    parts: list[RenderableType] = [headline(est, console.width), Text(reading, style="dim")]
+    parts += [Text(knee, style="dim")] if console.width >= _KNEE_WIDTH else []
     if shown:
         parts += [Text(), _effects(shown, console.width, energy=est.energy_j is not None)]
     rest = [effect.name for effect in found.effects[len(shown) :]]
@@ -128,7 +154,7 @@ def show_sensitivity(found: Sensitivity, console: Console, top: int) -> None:
 def _effects(effects: tuple[Effect, ...], width: int, *, energy: bool) -> RenderableType:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
     table.add_column("figure", overflow="fold")
-    wide = width >= 100
+    wide = width >= _KNEE_WIDTH
     titles = ["value", "latency", *(["energy"] if energy else []), "×½", "×2", *(["knee"] if wide else [])]
     for title in titles:
         table.add_column(title, justify="right", no_wrap=True)

@@ -26,7 +26,8 @@ def show_sweep(found: SweepResult, console: Console, sort: str, already: int = 0
     if len(found):
         parts += [Text(), _rows(found, sort, console.width)]
         if len(found) < found.tally.kept:
-            parts.append(Text(f"the best {len(found):,} of {found.tally.kept:,} by {_HEADERS.get(sort, sort)}", style="dim"))
+            which = "best" if sort in _HEADERS else "smallest"
+            parts.append(Text(f"the {which} {len(found):,} of {found.tally.kept:,} by {_HEADERS.get(sort, sort)}", style="dim"))
     parts += [Text(), *(Text(f"note: {printable(note)}", style="dim") for note in found.notes)] if found.notes else []
     console.print(Group(*parts))
 
@@ -76,7 +77,8 @@ def _rows(found: SweepResult, sort: str, width: int) -> RenderableType:
     axes = [axis for axis in found.axes if len(axis) > 1]
     derived = [name for name in found.columns if name not in RESULTS.values() and name not in [axis.key for axis in found.axes]]
     results = [key for key in RESULTS.values() if _is_worth(found, key)]
-    keys = [sort, *(key for key in (*derived, *results) if key != sort)]
+    first = [sort] if found.columns["fits"].all() else [sort, "fits"]
+    keys = [*first, *(key for key in (*derived, *results) if key not in first)]
     keys = [key for key in keys if key not in [axis.key for axis in axes]]
     most = max((width - sum(_width(axis.name) for axis in axes)) // 12, 2)
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1), title_justify="left")

@@ -78,7 +78,7 @@ def _kernels(before: Estimate, after: Estimate, width: int, top: int) -> Rendera
     if rest:
         sums = [sum(kernel.before_s for kernel in rest), sum(kernel.after_s for kernel in rest)]
         table.add_row(Text(f"{len(rest)} others", style="dim"), *(cell(s, "seconds") for s in sums), _signed(sums[0] - sums[1]))
-    outside = [est.latency_s - float(est.kernel_s.sum()) for est in (before, after)]
+    outside = [max(est.latency_s - float(est.kernel_s.sum()), 0.0) for est in (before, after)]  # behind exits kernels count less
     if abs(outside[0] - outside[1]) > 1e-3 * abs(before.latency_s - after.latency_s):
         table.add_row(
             Text("between kernels", style="dim"), *(cell(s, "seconds") for s in outside), _signed(outside[0] - outside[1])

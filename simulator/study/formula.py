@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.errors import UnitError, UsageError, did_you_mean
 from simulator.units import parse
@@ -110,6 +111,21 @@ class Formula:
             raise UsageError(f"'{self.text}' takes text for a number") from error
         except (OverflowError, ValueError) as error:
             raise UsageError(f"'{self.text}' cannot be computed: {error}") from error
+
+
+def shortfall(formula: Formula, columns: Values) -> NDArray[np.float64]:
+    """By how much a condition fails at each row: 0 where it holds, of one comparison of numbers the difference of its sides
+    as a share of the larger one, 1 of anything else.
+    """
+    missed, tree = ~np.asarray(formula.value(columns), bool), formula._tree  # noqa: SLF001  of this module
+    if not (isinstance(tree, ast.Compare) and len(tree.ops) == 1):
+        return missed.astype(np.float64)
+    left, right = (np.asarray(_value(side, columns)) for side in (tree.left, tree.comparators[0]))
+    if left.dtype.kind not in "fiu" or right.dtype.kind not in "fiu":
+        return missed.astype(np.float64)
+    with np.errstate(all="ignore"):
+        share = np.abs(left - right) / np.maximum(np.abs(left), np.abs(right))
+    return np.where(missed, np.where(np.isfinite(share), share, 1.0), 0.0)
 
 
 def formula_of(text: str) -> Formula:

@@ -223,7 +223,7 @@ def case_of(scenario: Scenario, sources: Sources) -> Case:
         graph, parts = with_exits(model.graph, [exit_of(text) for text in scenario.exits])
         model, earlier = Model(graph), tuple((share, Model(part)) for share, part in parts)
         notes.append(
-            "exit: the shares are given, not predicted; figures are means over all samples, kernels as often as they run"
+            "exit: the shares are given, not predicted; times and energies are means over samples, counts are of all operators"
         )
     unique = tuple(dict.fromkeys(notes))
     return Case(model, hardware, runtime, scenario.precision, scenario.overlap, unique, earlier)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from simulator.errors import UsageError
 from simulator.result.estimate import Estimate
 from simulator.study.axes import Array, Axis, axis_of, is_one_by_one, is_whole, value_text
-from simulator.study.formula import Formula, formula_of
+from simulator.study.formula import Formula, formula_of, shortfall
 from simulator.study.scenario import Case, Scenario, Sources, case_of, require_figure, with_setting
 from simulator.study.sweep import RESULTS, units_of
 from simulator.study.variant import Variant, require_one_way, variant_of
@@ -38,7 +38,7 @@ class Solution:
 
     `largest`: the targets hold up to that value and not above it (of a latency, of an energy a byte); else from it on.
     `exact` are the values at the edge, `values` those rounded to where the targets hold. `at` is the estimate at `values`, or
-    where there are none the nearest miss in the range; `missed` are the targets that fail there.
+    where there are none the nearest miss in the range, at the figures `nearest`; `missed` are the targets that fail there.
     """
 
     axes: tuple[Axis, ...]
@@ -50,6 +50,7 @@ class Solution:
     at: Estimate
     before: Estimate
     missed: tuple[str, ...] = ()
+    nearest: tuple[float, ...] = ()
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -167,7 +168,7 @@ def solve(problem: Problem, sources: Sources) -> Solution:
         nearest, missed = _nearest_miss(problem)
         scenario = _at(problem, nearest, sources)
         at = case_of(scenario, sources).estimate()
-        return Solution(problem.axes, texts, None, None, largest, scenario, at, before, missed)
+        return Solution(problem.axes, texts, None, None, largest, scenario, at, before, missed, nearest)
     values = _rounded(problem, found, up=not largest)
     scenario = _at(problem, values, sources)
     return Solution(problem.axes, texts, values, found, largest, scenario, case_of(scenario, sources).estimate(), before)
@@ -263,7 +264,7 @@ def _lowered(problem: Problem, point: Array, place: int) -> Array:
 
 
 def _nearest_miss(problem: Problem) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    """The point of the range that misses the fewest targets, the fastest of these, and what it misses."""
+    """The point of the range that misses the fewest targets, of these the one that comes nearest to them, and what it misses."""
     if len(problem.axes) == 1:
         values = [spread(*problem.ends[0], _POINTS)]
     else:
@@ -272,7 +273,9 @@ def _nearest_miss(problem: Problem) -> tuple[tuple[float, ...], tuple[str, ...]]
         values = [low * (high / low) ** share for (low, high), share in zip(problem.ends, random, strict=True)]
     met = problem.met(values)
     named, possible = problem.named(values)
-    order = np.lexsort((named["latency"], -met.sum(axis=0), ~possible))
+    short = sum((shortfall(target, named) for target in problem.targets), np.zeros(len(possible)))
+    more = -np.arange(len(possible))  # of equals the largest figures
+    order = np.lexsort((more, named["latency"], np.broadcast_to(short, len(possible)), -met.sum(axis=0), ~possible))
     place = int(order[0])
     missed = tuple(target.text for target, holds in zip(problem.targets, met[:, place], strict=True) if not holds)
     return tuple(float(value[place]) for value in values), missed

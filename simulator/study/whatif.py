@@ -81,16 +81,22 @@ def what_if(base: Scenario, scenarios: Sequence[tuple[str, Sequence[str]]], sour
     """
     built = [(name, tuple(settings), with_settings(base, settings, sources)) for name, settings in scenarios]
     case = case_of(base, sources)
-    before = Outcome("before", (), case.estimate(), case.notes)
+    before = _estimated("before", (), case)
     return WhatIf(before, tuple(_outcome(name, settings, scenario, sources) for name, settings, scenario in built))
 
 
 def _outcome(name: str, settings: tuple[str, ...], scenario: Scenario, sources: Sources) -> Outcome:
     try:
-        case: Case = case_of(scenario, sources)
-        return Outcome(name, settings, case.estimate(), case.notes)
+        return _estimated(name, settings, case_of(scenario, sources))
     except SimulatorError as error:
         return Outcome(name, settings, None, reason=str(error))
+
+
+def _estimated(name: str, settings: tuple[str, ...], case: Case) -> Outcome:
+    """The outcome of a case, with what its changes and its energies leave out."""
+    est = case.estimate()
+    least = (f"{case.hardware.id} has no static power: energy is at least what is shown",) if est.energy_is_least else ()
+    return Outcome(name, settings, est, (*case.notes, *least))
 
 
 def changes(before: Estimate, after: Estimate) -> list[Change]:

@@ -37,7 +37,8 @@ def _widened(graph: Graph, file: Graph, names: Iterable[str], role: Role) -> lis
     for name in dict.fromkeys(names):
         own, given = graph.tensors[name], file.tensors.get(name)
         is_narrow = own.role is role and own.dtype.is_float and own.dtype.bits == _NARROW_BITS
-        if is_narrow and given is not None and given.dtype.is_float and given.dtype.bits > _NARROW_BITS:
+        is_used = role is not Role.INPUT or bool(graph.consumers.get(name)) or name in graph.outputs
+        if is_used and is_narrow and given is not None and given.dtype.is_float and given.dtype.bits > _NARROW_BITS:
             found.append(name)
     return found
 

@@ -372,3 +372,49 @@ def test_exits_have_no_columns() -> None:
     assert "exits are weighed by whatif and sweep alone" in refused(
         "solve", *exits, "--vary", BANDWIDTH, "--target", "latency<=60ms"
     )
+
+
+def test_solve_comes_as_near_to_its_target_as_it_can() -> None:
+    """Not as near to the least latency: low bandwidth takes least power."""
+    asked = ("--precision", "fp16", "--batch", "64", "--vary", "memories.hbm.bandwidth", "--target", "power<=10W")
+    done = good("solve", "resnet50", "--hw", "a100_sxm_80", *asked)
+    assert "in the way: energy of static" in done.out
+    row = next(line for line in done.lines if line.startswith("power"))
+    assert "×0.2" in row
+    small = good(
+        "solve",
+        "mobilenet_v2",
+        "--hw",
+        "stm32h743",
+        "--precision",
+        "int8",
+        "--vary",
+        "memories.sram.capacity",
+        "--target",
+        "fits",
+    )
+    assert "in the way: flash too small by 1.38 MiB" in small.out
+
+
+def test_a_sweep_says_what_does_not_fit_and_its_front_leaves_it_out(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    models = ("mobilenet_v2", "mobilenet_v1:width=0.25,resolution=128")
+    done = good("sweep", *models, "--hw", "stm32h743", "--precision", "int8", "-o", str(path), COLUMNS="80")
+    assert "fits" in done.out
+    front = good("pareto", str(path), "--objective", "latency", "--objective", "accuracy")
+    assert "1 of 1 point" in front.out
+    assert "1 rows that do not fit into their machine are left out" in front.out
+
+
+def test_energies_that_lack_a_part_are_no_better_for_it() -> None:
+    machines = ("--hw", "rtx4090", "--hw", "rpi4")
+    front = good(
+        "pareto", "mobilenet_v2", "resnet18", *machines, "--precision", "int8", "--objective", "energy", "--objective", "accuracy"
+    )
+    assert "rpi4" in front.out
+    assert "≥ energy without static power: none in the file of rtx4090" in front.out.replace("\n", " ")
+
+
+def test_precisions_may_be_repeated() -> None:
+    found = good("compare", "resnet8", "--hw", "rpi4", "--precision", "fp32", "--precision", "int8", "--format", "json").json
+    assert [row["precision"] for row in found["rows"]] == ["int8", "fp32"]
