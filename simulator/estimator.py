@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from simulator.cost.compute import engine_types
 from simulator.cost.energy import defaults_used
 from simulator.cost.limits import Limits, limits_of, works_by_blocks
 from simulator.cost.parts import Part, parts_of
-from simulator.cost.pipeline import has_pipelines, laid_out, set_up_share
+from simulator.cost.pipeline import has_pipelines, laid_out, set_up_share, weights_outside
 from simulator.cost.table import CostTable, Traffic, cost_table, traffic_of
 from simulator.cost.transfer import Crossings, crossings
 from simulator.errors import UsageError, did_you_mean
@@ -277,13 +278,14 @@ def bound_ways(
 ) -> Iterator[tuple[Prepared, Placement, tuple[Part, ...]]]:
     """The network with everything fused, on every set of engines that a runtime may use, either way to fall back.
 
-    Activations leave weights all the room on chip: a pipeline streams images through it.
+    Activations leave weights all the room on chip, for a pipeline streams images through it; or weights come from outside.
     """
-    machine = replace(machine, activations_pass=True)
+    passing = replace(machine, activations_pass=True)
+    ways = (passing, weights_outside(passing)) if len(machine.homes(weights=True)) > 1 else (passing,)
     for usable in engine_sets(machine):
         fused = prepare(model, precision, EVERY_FUSION, supported_by(hardware, usable), once=True)
-        for placement in placements(fused.work, machine, usable):
-            parts = _parts(fused, machine, placement)
+        for own, placement in product(ways, placements(fused.work, machine, usable)):
+            parts = _parts(fused, own, placement)
             if any(isinstance(e.shape, BlockNpu) for e in placement):
                 from simulator.cost.blocks import with_least_weights
 

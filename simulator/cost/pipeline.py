@@ -39,8 +39,14 @@ def laid_out(machine: Machine, limits: Limits, work: WorkTable) -> Machine:
         return machine
     if UNSTREAMED.isdisjoint(work.kinds):
         return replace(machine, whole_weights=True, activations_pass=True)
-    outside = {m.id for m in homes[:-1]}
-    memories = (replace(m, holds_weights=m.holds_weights and m.id not in outside) for m in machine.memories)
+    return weights_outside(machine)
+
+
+def weights_outside(machine: Machine) -> Machine:
+    """The machine with all weights in the outermost memory that holds any."""
+    homes = machine.homes(weights=True)
+    inner = {m.id for m in homes[:-1]}
+    memories = (replace(m, holds_weights=m.holds_weights and m.id not in inner) for m in machine.memories)
     return replace(machine, memories=tuple(memories))
 
 
