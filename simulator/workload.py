@@ -16,6 +16,7 @@ from simulator.graph.packing import Zeros
 from simulator.graph.types import Op, Role
 from simulator.kernels.support import Refusals
 from simulator.kernels.types import Kernel
+from simulator.ops.blocks import IN_BLOCKS
 from simulator.ops.registry import NCHWC
 from simulator.ops.work import CONVOLUTIONS, Kind, Work
 from simulator.reuse import Operands, operands
@@ -65,6 +66,7 @@ class WorkTable:
     `sparse_macs` are those of `macs` whose weights have two zeros in four (None: no weight of the network has), `joined` the
     tensors that concatenations in the kernel join (None: there are none), `steps` rounds of a loop in every thread, one after
     another (None: no kernel has such).
+    `blocked` is 1 for kernels that make blocks of channels (None: there are none).
     `pieces` is 1 for copies that bring pieces of tensors to other places, 2 for transpositions of short ones, 0 for others (None:
     there are none).
     `counted_elements` is (n_kernels, n_types): elements that the operators of each type in `counted` work on, of those for which
@@ -94,6 +96,7 @@ class WorkTable:
     sparse_macs: Column | None = None
     joined: Column | None = None
     pieces: Column | None = None
+    blocked: Column | None = None
     counted: tuple[str, ...] = ()
     counted_elements: Column | None = None
     steps: Column | None = None
@@ -256,10 +259,17 @@ def work_table(
         sparse_macs=_sparse_macs(graph, kernels, works),
         joined=_joined(graph, kernels),
         pieces=_pieces(graph, kernels),
+        blocked=_blocked(graph, kernels),
         counted=counted,
         counted_elements=_counted_elements(graph, kernels, counted) if counted else None,
         steps=_steps(graph, kernels, works),
     )
+
+
+def _blocked(graph: Graph, kernels: Sequence[Kernel]) -> Column | None:
+    """1 for kernels whose main operator makes blocks of channels; None where none does."""
+    made = [any(name.endswith(IN_BLOCKS) for name in graph.ops[k.main].outputs) for k in kernels]
+    return np.array(made, np.float64) if any(made) else None
 
 
 def _joined(graph: Graph, kernels: Sequence[Kernel]) -> Column | None:

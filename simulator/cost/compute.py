@@ -119,8 +119,7 @@ def instructions_s(work: WorkTable, limits: Limits, placement: tuple[EngineParam
     if narrow.any():
         per_mac = np.where(narrow, per(lambda found: found.narrow), per_mac)
     loads = work.macs / padded_share(work, multiple) * per_mac
-    blocks = by_engine(placement, work, lambda e, _: float(limits.of(e).channel_blocks))
-    columns = column_elements(work, blocks=blocks) * per(lambda found: found.column)
+    columns = column_elements(work) * per(lambda found: found.column)
     slow = operator_instructions_s(work, limits, placement)
     return np.asarray(np.maximum(loads - beside, 0.0) + work.outputs * per(lambda found: found.output) + columns + slow)
 

@@ -12,7 +12,6 @@ from simulator.machine.figures import Number
 from simulator.machine.geometry import BlockNpu, Core, Parallel, Shape, Systolic, Tiles
 from simulator.machine.params import EngineParams
 from simulator.machine.runtime import Profile
-from simulator.ops.blocks import works_on_blocks
 from simulator.ops.work import CONVOLUTIONS, Kind
 from simulator.workload import WorkTable
 
@@ -65,22 +64,19 @@ def operand_bytes(work: WorkTable) -> Array:
     return np.array([RATE_BITS[rate] / 8 for rate in rates], np.float64)[codes]
 
 
-def column_elements(work: WorkTable, *, blocks: Number = 0.0) -> Array:
+def column_elements(work: WorkTable) -> Array:
     """Elements of the columns that convolutions with a window copy the image into (im2col): m · k · groups; else 0.
 
-    A 1 × 1 window reads the image where it lies, and so do those on blocks of channels, where the runtime has `blocks`.
+    A 1 × 1 window reads the image where it lies, and so do those on blocks of channels.
     """
     m, _, k, groups = work.gemm.T
     copied = np.array([kind in CONVOLUTIONS for kind in work.kinds], np.bool_) & (k > work.channels)
-    return np.where(copied & ~(on_blocks(work) & np.asarray(blocks, np.bool_)), m * k * groups, 0.0)
+    return np.where(copied & ~on_blocks(work), m * k * groups, 0.0)
 
 
 def on_blocks(work: WorkTable) -> NDArray[np.bool_]:
-    """Convolutions that a library with blocks of channels runs on these: of single precision."""
-    _, n, _, groups = work.gemm.T
-    convolves = np.array([kind in CONVOLUTIONS for kind in work.kinds], np.bool_)
-    single = np.array([rate == "fp32" for rate in work.rates], np.bool_)
-    return convolves & single & works_on_blocks(work.channels, n, groups)
+    """Kernels that make blocks of channels, where the runtime `adds` the reorders for them (transform/blocks.py)."""
+    return np.zeros(len(work), np.bool_) if work.blocked is None else work.blocked > 0.0
 
 
 def _shape_share(work: WorkTable, shape: Shape, units: Number, profile: Profile, rate: str) -> Array | float:

@@ -186,7 +186,7 @@ def _instructions(scene: Scene, value: float, matrix_s: float) -> Term:
     name = "MACs" if counted == scene.own(scene.work.macs) else "padded MACs"
     macs = Quantity(name, counted, "MAC") * per_mac * wide
     outputs = Quantity("outputs", scene.own(scene.work.outputs)) * per_output
-    copied = column_elements(scene.work, blocks=float(scene.profile.channel_blocks))
+    copied = column_elements(scene.work)
     columns = Quantity("columns", scene.own(copied)) * per_column * wide
     note = "loads and unpacking for MACs, loop ends and scaling for outputs"
     note += ", the image copied into columns" if columns.value else ""

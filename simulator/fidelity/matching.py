@@ -14,10 +14,10 @@ from typing import Final, Literal
 from simulator.fidelity.profile import OperatorTime
 from simulator.graph.graph import Graph
 from simulator.kernels.types import Kernel
+from simulator.ops.blocks import IN_BLOCKS
 from simulator.ops.registry import MS, NCHWC, find_rule
 from simulator.ops.work import Kind
 from simulator.result.prediction import Prepared
-from simulator.transform.blocks import IN_BLOCKS
 
 How = Literal["name", "order"]
 # what ONNX Runtime puts behind a name: another copy of it, a layout, a fusion

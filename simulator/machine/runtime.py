@@ -260,6 +260,8 @@ class RuntimeSpec(Strict):
             for name in names
             if name not in self.fusion and name not in self.adds
         ]
+        if "blocks" not in self.adds and any(profile.channel_blocks for profile in self.profiles.values()):
+            missing.append("channel_blocks: 'adds' must have 'blocks', which says what works on them")
         if self.residuals is not None and self.residuals.source not in self.sources:
             missing.append(f"residuals: source '{self.residuals.source}' is not under 'sources'")
         if missing:

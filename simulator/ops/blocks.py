@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from simulator.ops.pool import BLOCK_CHANNELS
 
+IN_BLOCKS: Final = "/blocks"  # behind the name of a tensor that lies in blocks (transform/blocks.py)
 ALIGNMENT: Final = 4  # input channels are padded to whole blocks where they are a multiple of this
 
 

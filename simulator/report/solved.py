@@ -1,6 +1,5 @@
 """Solutions and sensitivities as text."""
 
-import re
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -11,6 +10,7 @@ from simulator.report.cells import cell, ratio
 from simulator.report.tables import headline
 from simulator.result.estimate import Estimate
 from simulator.result.quantities import TOTALS
+from simulator.study.formula import formula_of
 from simulator.study.parts import energy_by_part_j
 from simulator.study.sensitivity import KNEE_GAIN, STEP, Effect, Sensitivity
 from simulator.study.solve import Solution
@@ -67,18 +67,19 @@ def _failure(found: Solution) -> list[RenderableType]:
 def _obstacle(found: Solution) -> str:
     """What the targets that fail are made of: memories that are too small, energy by part, or else the time."""
     over = [f for f in found.at.memory_fit if not f.fits]
-    words = _words(found.missed)
-    if "fits" in words and over:
+    names = _names(found.missed)
+    if "fits" in names and over:
         return ", ".join(f"{f.memory} too small by {cell(f.needs_bytes - f.capacity_bytes, 'bytes')}" for f in over)
     energy = energy_by_part_j(found.at)
-    if words & {"energy", "energy_j", "power", "power_w"} and energy:
+    if names & {"energy", "energy_j", "power", "power_w"} and energy:
         parts = sorted(energy.items(), key=lambda part: -part[1])
         return "energy of " + ", ".join(f"{name} {cell(joules, 'joules')}" for name, joules in parts)
     return in_the_way(found.at)
 
 
-def _words(texts: tuple[str, ...]) -> set[str]:
-    return set(re.findall(r"[a-z_]+", " ".join(texts)))
+def _names(texts: tuple[str, ...]) -> set[str]:
+    """The names in conditions."""
+    return {name for text in texts for name in formula_of(text).names}
 
 
 def in_the_way(est: Estimate) -> str:
@@ -101,7 +102,7 @@ def _sides(found: Solution) -> RenderableType:
     for title in ("as it is", there, "ratio"):
         table.add_column(title, justify="right", no_wrap=True)
     ends = (found.before, found.at)
-    asked = {"latency", "throughput", "energy"} | _words(found.targets)
+    asked = {"latency", "throughput", "energy"} | _names(found.targets)
     for total in TOTALS.values():
         if asked & {total.name, total.key}:
             before, after = (total.of(est) for est in ends)

@@ -112,20 +112,19 @@ class Formula:
         except (OverflowError, ValueError) as error:
             raise UsageError(f"'{self.text}' cannot be computed: {error}") from error
 
-
-def shortfall(formula: Formula, columns: Values) -> NDArray[np.float64]:
-    """By how much a condition fails at each row: 0 where it holds, of one comparison of numbers the difference of its sides
-    as a share of the larger one, 1 of anything else.
-    """
-    missed, tree = ~np.asarray(formula.value(columns), bool), formula._tree  # noqa: SLF001  of this module
-    if not (isinstance(tree, ast.Compare) and len(tree.ops) == 1):
-        return missed.astype(np.float64)
-    left, right = (np.asarray(_value(side, columns)) for side in (tree.left, tree.comparators[0]))
-    if left.dtype.kind not in "fiu" or right.dtype.kind not in "fiu":
-        return missed.astype(np.float64)
-    with np.errstate(all="ignore"):
-        share = np.abs(left - right) / np.maximum(np.abs(left), np.abs(right))
-    return np.where(missed, np.where(np.isfinite(share), share, 1.0), 0.0)
+    def shortfall(self, columns: Values) -> NDArray[np.float64]:
+        """By how much a condition fails at each row: 0 where it holds, of one comparison of numbers the difference of its
+        sides as a share of the larger one, 1 of anything else.
+        """
+        missed = ~np.asarray(self.value(columns), bool)
+        if not (isinstance(self._tree, ast.Compare) and len(self._tree.ops) == 1):
+            return missed.astype(np.float64)
+        left, right = (np.asarray(_value(side, columns)) for side in (self._tree.left, self._tree.comparators[0]))
+        if left.dtype.kind not in "fiu" or right.dtype.kind not in "fiu":
+            return missed.astype(np.float64)
+        with np.errstate(all="ignore"):
+            share = np.abs(left - right) / np.maximum(np.abs(left), np.abs(right))
+        return np.where(missed, np.where(np.isfinite(share), share, 1.0), 0.0)
 
 
 def formula_of(text: str) -> Formula:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from simulator.errors import UsageError
 from simulator.result.estimate import Estimate
 from simulator.study.axes import Array, Axis, axis_of, is_one_by_one, is_whole, value_text
-from simulator.study.formula import Formula, formula_of, shortfall
+from simulator.study.formula import Formula, formula_of
 from simulator.study.scenario import Case, Scenario, Sources, case_of, require_figure, with_setting
 from simulator.study.sweep import RESULTS, units_of
 from simulator.study.variant import Variant, require_one_way, variant_of
@@ -273,7 +273,7 @@ def _nearest_miss(problem: Problem) -> tuple[tuple[float, ...], tuple[str, ...]]
         values = [low * (high / low) ** share for (low, high), share in zip(problem.ends, random, strict=True)]
     met = problem.met(values)
     named, possible = problem.named(values)
-    short = sum((shortfall(target, named) for target in problem.targets), np.zeros(len(possible)))
+    short = sum((target.shortfall(named) for target in problem.targets), np.zeros(len(possible)))
     more = -np.arange(len(possible))  # of equals the largest figures
     order = np.lexsort((more, named["latency"], np.broadcast_to(short, len(possible)), -met.sum(axis=0), ~possible))
     place = int(order[0])

@@ -16,12 +16,11 @@ import numpy as np
 from simulator.dtypes import FLOAT32
 from simulator.graph.graph import Graph
 from simulator.graph.types import Op, Role, TensorSpec
-from simulator.ops.blocks import reads_plain, works_on_blocks
+from simulator.ops.blocks import IN_BLOCKS, reads_plain, works_on_blocks
 from simulator.ops.pool import BLOCK_CHANNELS
 from simulator.ops.registry import NCHWC
 from simulator.ops.work import CONVOLUTIONS, Kind
 
-IN_BLOCKS: Final = "/blocks"  # behind the name of a tensor
 _IMAGE_RANK: Final = 4
 _TO_CHANNELS_LAST: Final = (0, 2, 3, 1)
 _FROM_CHANNELS_LAST: Final = (0, 3, 1, 2)

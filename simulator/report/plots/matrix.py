@@ -32,6 +32,7 @@ _LUMA: Final = np.array([0.299, 0.587, 0.114])  # how bright red, green and blue
 _DARK: Final = 0.5
 _ROW_IN: Final = 0.26
 _CELL_IN: Final = 1.1  # width, at most
+_LEAST_IN: Final = 3.5  # of a figure: the title and the words below the cells
 _NAME: Final = 24
 _BAR_IN: Final = 0.11
 _LEAST_RATIO: Final = 2.0  # span of colours where all are alike
@@ -53,7 +54,7 @@ def figure(
     values: Sequence[Sequence[float | None]], rows: Sequence[str], columns: Sequence[str], *, value: Quantity, title: str = "",
     width_in: float = style.DOUBLE_IN[0],
 ) -> tuple[Figure, MatrixArtists]:  # fmt: skip
-    """A figure of its own, as high as its rows and the names of its columns need."""
+    """A figure of its own, as high as its rows and the names of its columns need, and no wider than its cells do."""
     with style.context():
         fig, ax = style.new_axes((width_in, 2.0))
         pt = style.font_pt(fig)
@@ -67,6 +68,7 @@ def figure(
         inner = min(width_in - left - right, cell * len(columns))
         top = 0.34 + (0.08 + 0.75 * wide if is_turned else 0.18)
         bottom, row = 0.62, _ROW_IN * pt / 8
+        width_in = min(width_in, max(left + inner + right, _LEAST_IN))
         height = top + bottom + row * len(rows)
         fig.set_size_inches(width_in, height)
         ax.set_position((left / width_in, bottom / height, inner / width_in, row * len(rows) / height))

@@ -37,7 +37,7 @@ def test_a_slow_host_sets_the_time() -> None:
     assert est.kernel_s.tolist() == pytest.approx([BUSY_S] * KERNELS)
     assert est.waiting_s == pytest.approx(KERNELS * (10e-6 - BUSY_S))
     assert est.latency_s == pytest.approx(KERNELS * 10e-6 + 1e-6)
-    assert est.bound == ("overhead" if est.waiting_s > KERNELS * BUSY_S else "memory")
+    assert est.bound == "memory"  # 8 us of waiting beside 32 us of transfers
 
 
 def test_a_busy_device_hides_its_launches() -> None:

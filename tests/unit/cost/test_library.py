@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from support.graphs import loaded, model, node, value, weight
-from support.machines import hardware, runtime
+from support.machines import hardware, runtime_data
 
 from simulator.estimator import estimate
+from simulator.machine.runtime import RuntimeSpec
 from simulator.result.estimate import Estimate
 
 CLOCK = 100e6
@@ -24,13 +25,16 @@ def run(nodes: list[Any], weights: list[Any], shape: tuple[int, ...], *, units: 
         "vector": {"fp32": "1e6 TOP/s"}, "geometry": {"kind": "core", "lanes": {"fp32": LANES}},
     }  # fmt: skip
     spec = hardware(engines=[engine], memories=CACHES)
-    return estimate(loaded(model(nodes, [value("x", *shape)], ["y"], weights)), spec, runtime(**profile))
+    adds = ["blocks"] if profile.get("channel_blocks") else []
+    software = RuntimeSpec.model_validate({**runtime_data(**profile), "adds": adds})
+    return estimate(loaded(model(nodes, [value("x", *shape)], ["y"], weights)), spec, software)
 
 
 def conv_cycles(channels: int, groups: int = 1, **profile: Any) -> float:
     nodes = [node("Conv", "x w", "y", pads=[1, 1, 1, 1], group=groups)]
     found = run(nodes, [weight("w", OUT, channels // groups, 3, 3)], (1, channels, SIDE, SIDE), **profile)
-    return float(found.cost.compute_s[0]) * CLOCK
+    (row,) = [i for i, count in enumerate(found.work.macs) if count]
+    return float(found.cost.compute_s[row]) * CLOCK
 
 
 def macs(channels: int, groups: int = 1) -> int:
@@ -52,12 +56,25 @@ def test_others_copy_the_image_and_have_places_along_the_lanes(channels: int, gr
     assert conv_cycles(channels, groups, **BLOCKS) == pytest.approx(macs(channels, groups) + 2 * columns)
 
 
+def test_what_the_library_runs_without_blocks_copies_the_image() -> None:
+    """Only convolutions of images work on blocks: as the reorders beside them say, no rule of their own."""
+    nodes, weights, shape = [node("Conv", "x w", "y", pads=[1, 1])], [weight("w", OUT, 32, 3)], (1, 32, SIDE)
+    with_columns, without = (run(nodes, weights, shape, channel_blocks=True, column_instructions=t) for t in ({"default": 2}, {}))
+    assert with_columns.latency_s > without.latency_s
+    assert with_columns.work.blocked is None
+
+
 def test_without_blocks_every_window_is_copied_and_channels_lie_along_the_lanes() -> None:
     columns = SIDE * SIDE * TAPS * 32
     assert conv_cycles(32, 16, column_instructions={"default": 2}) == pytest.approx(2 * macs(32, 16) + 2 * columns)
 
 
 ELEMENTS = 8 * SIDE * SIDE
+
+
+def test_blocks_are_what_the_runtime_adds() -> None:
+    with pytest.raises(ValidationError, match="channel_blocks: 'adds' must have 'blocks'"):
+        RuntimeSpec.model_validate(runtime_data(channel_blocks=True))
 
 
 def test_an_operator_may_have_instructions_of_its_own() -> None:
@@ -84,7 +101,7 @@ def test_a_norm_with_its_sum_is_known_by_the_name_of_the_joined_operator() -> No
 
 def test_an_unknown_operator_is_refused() -> None:
     with pytest.raises(ValidationError, match="no operator is called 'Clipp'"):
-        runtime(operator_instructions={"Clipp": 1})
+        RuntimeSpec.model_validate(runtime_data(operator_instructions={"Clipp": 1}))
 
 
 def copy_s(perm: list[int], shape: tuple[int, ...], **profile: Any) -> float:
